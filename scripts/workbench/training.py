@@ -1,0 +1,216 @@
+"""What every training script puts around transformers' Trainer: data order, checkpoints that are whole, progress."""
+
+import inspect
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.data import Sampler
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from .errors import UserError
+from .results import write_whole
+
+WHOLE_FILE = "whole.json"
+MEGABATCH = 50
+
+
+def training_argument_types() -> dict[str, type]:
+    """The fields of TrainingArguments that a user may set beside ours, with the type a text value is read as."""
+    fields = inspect.signature(TrainingArguments).parameters
+    plain = {name: type(field.default) for name, field in fields.items() if field.default is not inspect._empty}
+    return {name: kind if kind in (bool, int, float, str) else str for name, kind in plain.items()}
+
+
+def make_training_arguments(arguments, steps_per_epoch: int) -> TrainingArguments:
+    """TrainingArguments from a script's arguments (`RunArguments` and `OptimisationArguments`).
+
+    Batch sizes are of the whole step: accelerate splits each batch over the processes, so that the same options
+    give the same training on any number of them.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    for name in ("train_batch_size", "eval_batch_size"):
+        if getattr(arguments, name) < 1 or getattr(arguments, name) % processes:
+            raise UserError(
+                f"{name} is {getattr(arguments, name)}: give a positive multiple of {processes} process(es)"
+            )
+    steps = arguments.max_steps if arguments.max_steps > 0 else math.ceil(arguments.num_train_epochs * steps_per_epoch)
+    options = {
+        "output_dir": arguments.output_dir,
+        "seed": arguments.seed,
+        "report_to": arguments.report_to,
+        "num_train_epochs": arguments.num_train_epochs,
+        "max_steps": arguments.max_steps,
+        "per_device_train_batch_size": arguments.train_batch_size,
+        "per_device_eval_batch_size": arguments.eval_batch_size,
+        "accelerator_config": {"split_batches": True},
+        "learning_rate": arguments.learning_rate,
+        "lr_scheduler_type": arguments.lr_scheduler_type,
+        "warmup_steps": min(arguments.warmup_steps, steps // 10),
+        "weight_decay": arguments.weight_decay,
+        "adam_beta2": arguments.adam_beta2,
+        "max_grad_norm": arguments.max_grad_norm,
+        "bf16": arguments.bf16,
+        "gradient_checkpointing": arguments.gradient_checkpointing,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "save_total_limit": 2,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "loss",
+        "logging_strategy": "steps",
+        "logging_steps": max(1, min(50, steps_per_epoch)),
+        "remove_unused_columns": False,
+        "label_names": ["labels"],
+        "use_cpu": not torch.cuda.is_available(),
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+    try:
+        return TrainingArguments(**{**options, **arguments.extra})
+    except (ValueError, TypeError) as error:
+        raise UserError(f"transformers.TrainingArguments refuses these options: {error}") from error
+
+
+class LengthGroupedSampler(Sampler):
+    """Shuffles, then puts examples of like length into the same batch; the order depends on seed and epoch alone.
+
+    transformers' own draws from the global random state, so that a run resumed in mid-epoch would see other batches.
+
+    Args:
+        lengths: of each example, in symbols.
+        batch_size: examples per optimiser step.
+        seed: fixes the order; `set_epoch` changes it from epoch to epoch.
+    """
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int):
+        self.lengths = torch.tensor(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        shuffled = torch.randperm(len(self), generator=generator)
+        batches: list[torch.Tensor] = []
+        for megabatch in shuffled.split(MEGABATCH * self.batch_size):
+            by_length = megabatch[self.lengths[megabatch].argsort(stable=True)]
+            batches += by_length.split(self.batch_size)
+        # An incomplete batch goes last: sampling into batches happens after us.
+        whole = [batch for batch in batches if len(batch) == self.batch_size]
+        rest = [batch for batch in batches if len(batch) < self.batch_size]
+        order = torch.randperm(len(whole), generator=generator).tolist()
+        yield from torch.cat([whole[index] for index in order] + rest).tolist()
+
+
+class WorkbenchTrainer(Trainer):
+    """Trainer with our length grouping; `train_dataset` is a list of examples with `input_ids` and `labels`."""
+
+    def _get_train_sampler(self, train_dataset=None) -> Sampler:
+        examples = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(example["input_ids"]) for example in examples]
+        return LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
+
+
+class WholeCheckpoints(TrainerCallback):
+    """Writes `whole.json` into a checkpoint once all else is there: its files' sizes, and the seconds trained so far."""
+
+    def __init__(self, seconds_before: float = 0.0):
+        self.seconds_before = seconds_before
+        self.started = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, over all sessions of the run."""
+        return self.seconds_before + (0.0 if self.started is None else time.perf_counter() - self.started)
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.started = time.perf_counter()
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            content = {"files": _file_sizes(folder), "seconds": self.seconds}
+            write_whole(folder / WHOLE_FILE, json.dumps(content))
+
+
+def _file_sizes(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith((WHOLE_FILE, "."))
+    }
+
+
+def last_whole_checkpoint(folder: str | Path) -> tuple[str | None, float]:
+    """The newest checkpoint that was written to its end, and the seconds trained by then; (None, 0) if there is none."""
+    steps = sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for checkpoint in steps:
+        marker = checkpoint / WHOLE_FILE
+        if not marker.exists():
+            continue
+        content = json.loads(marker.read_text(encoding="utf-8"))
+        present = _file_sizes(checkpoint)
+        if all(present.get(name) == size for name, size in content["files"].items()):
+            return str(checkpoint), content["seconds"]
+    return None, 0.0
+
+
+class EpochLines(ProgressCallback):
+    """The progress bar, with one readable line per evaluation instead of dictionaries."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not state.is_world_process_zero or "eval_loss" not in (logs or {}):
+            return
+        train = next((entry["loss"] for entry in reversed(state.log_history) if "loss" in entry), float("nan"))
+        rest = {name.removeprefix("eval_"): value for name, value in logs.items() if name in _shown(logs)}
+        shown = "  ".join(f"{name.replace('_', ' ')} {float(value):.4f}" for name, value in rest.items())
+        line = (
+            f"epoch {float(logs['epoch']):5.2f}  step {state.global_step:6d}  training loss {float(train):.4f}  {shown}"
+        )
+        (self.training_bar.write if self.training_bar is not None else print)(line)
+
+
+def _shown(logs: dict) -> list[str]:
+    speed = ("_runtime", "_per_second")
+    return [name for name in logs if name.startswith("eval_") and not name.endswith(speed)]
+
+
+def make_trainer(
+    arguments, training_arguments, model, tokenizer, collator, splits, trainer_class=WorkbenchTrainer, **kwargs
+):
+    """A Trainer over `splits["train"]` and `splits["validation"]`, with our callbacks, and the checkpoint to go on from.
+
+    Returns:
+        The trainer, its `WholeCheckpoints` callback, and the last whole checkpoint's path (None: start afresh).
+    """
+    checkpoint, seconds = (None, 0.0)
+    if arguments.resume_from_checkpoint:
+        checkpoint, seconds = last_whole_checkpoint(arguments.output_dir)
+    clock = WholeCheckpoints(seconds)
+    callbacks = [clock]
+    if arguments.early_stopping_patience:
+        callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
+    trainer = trainer_class(
+        model=model,
+        args=training_arguments,
+        data_collator=collator,
+        train_dataset=splits["train"],
+        eval_dataset=splits["validation"],
+        processing_class=tokenizer,
+        callbacks=callbacks,
+        **kwargs,
+    )
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    if not training_arguments.disable_tqdm:
+        trainer.add_callback(EpochLines)
+    return trainer, clock, checkpoint

@@ -1,0 +1,133 @@
+"""From word pairs to training examples, and from running text to words and back."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+IGNORE_INDEX = -100
+WORD = re.compile(r"([^\W\d_]+(?:['’-][^\W\d_]+)*)")
+APOSTROPHE = re.compile("['’]")
+LINES_AT_ONCE = 1000
+
+
+def encode_pairs(pairs, tokenizer: PreTrainedTokenizerFast, architecture: str) -> list[dict[str, list[int]]]:
+    """Examples with `input_ids` and `labels`, of a data set whose two columns are source and target words.
+
+    Encoder-decoder: `source </s>` and `target </s>`. Decoder-only: `<s> source <eop> target </s>`, and the same with
+    -100 up to `<eop>`.
+    """
+    sources, targets = (list(pairs[name]) for name in pairs.column_names)
+    if architecture == "encoder-decoder":
+        encoded, labels = tokenizer(sources)["input_ids"], tokenizer(targets)["input_ids"]
+    else:
+        prompts = tokenizer(sources)["input_ids"]
+        encoded = tokenizer(sources, targets)["input_ids"]
+        labels = [
+            [IGNORE_INDEX] * len(prompt) + whole[len(prompt) :] for prompt, whole in zip(prompts, encoded, strict=True)
+        ]
+    return [{"input_ids": ids, "labels": label} for ids, label in zip(encoded, labels, strict=True)]
+
+
+class PairCollator:
+    """Pads examples to `input_ids`, `attention_mask` and `labels`, each (B, longest of the batch)."""
+
+    def __init__(self, pad_token_id: int):
+        self.pad_token_id = pad_token_id
+
+    def __call__(self, examples: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        lengths = torch.tensor([len(example["input_ids"]) for example in examples])
+        input_ids = _pad([example["input_ids"] for example in examples], self.pad_token_id)
+        return {
+            "input_ids": input_ids,
+            "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long(),
+            "labels": _pad([example["labels"] for example in examples], IGNORE_INDEX),
+        }
+
+
+def _pad(rows: list[list[int]], value: int) -> torch.Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
+
+
+def words_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(B, T, V) and (B, T) to (B): 1.0 where greedy decoding would write the whole target, else 0.0.
+
+    It would exactly if each symbol is the likeliest after the right ones before it, so one teacher-forced pass tells.
+    """
+    return ((logits.argmax(dim=-1) == labels) | (labels == IGNORE_INDEX)).all(dim=-1).float()
+
+
+def words_right_decoder_only(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """`words_right` where the labels stand one place to the right of the logits that predict them."""
+    return words_right(logits[:, :-1], labels[:, 1:])
+
+
+class TextTranslator:
+    """Translates the words of running text; capitals, apostrophes, punctuation and spaces stay in place.
+
+    Args:
+        translate: words to their translations, in order (`decoding.decode_words`).
+        known_characters: what the model can read; a word with others is left as it is.
+        longest: characters that fit the model; a longer word is left as it is.
+
+    Attributes:
+        left_out: the words that were left as they are.
+    """
+
+    def __init__(self, translate: Callable[[list[str]], list[str]], known_characters: set[str], longest: int):
+        self.translate = translate
+        self.known_characters = known_characters
+        self.longest = longest
+        self.left_out: set[str] = set()
+
+    def lines(self, lines: Iterable[str], at_once: int = LINES_AT_ONCE) -> Iterator[str]:
+        """The translated lines, as soon as `at_once` of them are read; equal words are translated once."""
+        lines = iter(lines)
+        while chunk := [WORD.split(unicodedata.normalize("NFC", line)) for line in islice(lines, at_once)]:
+            words = sorted({self.plain(word) for pieces in chunk for word in pieces[1::2]} - {None})
+            translations = dict(zip(words, self.translate(words), strict=True))
+            for pieces in chunk:
+                pieces[1::2] = [self._restore(word, translations) for word in pieces[1::2]]
+                yield "".join(pieces)
+
+    def plain(self, word: str) -> str | None:
+        """The word as the model reads it: lower case and without apostrophes, unless it knows them; None if it cannot."""
+        plain = word if self._knows(word) else APOSTROPHE.sub("", word)
+        plain = plain if self._knows(plain) else plain.lower()
+        if self._knows(plain) and len(plain) <= self.longest:
+            return plain
+        self.left_out.add(word)
+        return None
+
+    def _knows(self, word: str) -> bool:
+        return self.known_characters.issuperset(word)
+
+    def _restore(self, word: str, translations: dict[str, str]) -> str:
+        plain = self.plain(word)
+        if plain is None:
+            return word
+        translated = translations[plain]
+        if plain != word:
+            translated = restore_capitals(word, restore_apostrophe(word, translated))
+        return translated
+
+
+def restore_capitals(word: str, translation: str) -> str:
+    """Gives `translation` the capitals of `word`: all, the first, or none."""
+    if word.isupper() and len(word) > 1:
+        return translation.upper()
+    return translation[:1].upper() + translation[1:] if word[:1].isupper() else translation
+
+
+def restore_apostrophe(word: str, translation: str) -> str:
+    """Puts the apostrophe of `word` back behind the letters that it followed: don't, ontday → on'tday."""
+    found = APOSTROPHE.search(word)
+    if found is None:
+        return translation
+    before = word[: found.start()].lower()
+    kept = next((before[at:] for at in range(len(before)) if translation.startswith(before[at:])), "")
+    return translation[: len(kept)] + found[0] + translation[len(kept) :] if kept else translation
