@@ -45,6 +45,7 @@ class PigLatinConfig(PretrainedConfig):
         dropout: probability on embeddings and on each sub-layer's output.
         attention_dropout: probability on attention weights.
         max_position_embeddings: longest sequence, in symbols.
+        is_encoder_decoder: set by the model that is built from this config.
 
     Raises:
         ValueError: a choice that does not exist, or a width that the heads do not divide.
@@ -58,19 +59,19 @@ class PigLatinConfig(PretrainedConfig):
         self,
         vocab_size: int = 32,
         hidden_size: int = 64,
-        encoder_layers: int = 3,
-        decoder_layers: int = 3,
+        encoder_layers: int = 2,
+        decoder_layers: int = 2,
         num_attention_heads: int = 4,
-        intermediate_size: int = 256,
+        intermediate_size: int = 128,
         feed_forward: str = "two_layer",
         layer_norm: str = "pre",
         position_type: str = "rotary",
         attention_output_projection: bool = True,
-        dropout: float = 0.1,
+        dropout: float = 0.05,
         attention_dropout: float = 0.0,
         max_position_embeddings: int = 512,
         use_cache: bool = True,
-        is_encoder_decoder: bool = True,
+        is_encoder_decoder: bool = False,
         pad_token_id: int = 0,
         bos_token_id: int = 1,
         eos_token_id: int = 2,

@@ -188,6 +188,7 @@ class PigLatinForConditionalGeneration(PigLatinPreTrainedModel, GenerationMixin)
     main_input_name = "input_ids"
 
     def __init__(self, config: PigLatinConfig):
+        config.is_encoder_decoder = True
         super().__init__(config)
         self.encoder = PigLatinStack(config, config.encoder_layers, is_causal=False)
         self.decoder = PigLatinStack(config, config.decoder_layers, is_causal=True, crosses=True)
@@ -282,6 +283,7 @@ class PigLatinForCausalLM(PigLatinPreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
 
     def __init__(self, config: PigLatinConfig):
+        config.is_encoder_decoder = False
         super().__init__(config)
         self.model = PigLatinStack(config, config.decoder_layers, is_causal=True)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)

@@ -45,18 +45,10 @@ class TranslatorArguments(RunArguments, OptimisationArguments):
     target_column: str | None = option(None, "column to write: likewise")
 
 
-MODEL_FIELDS = [
-    "hidden_size",
-    "encoder_layers",
-    "decoder_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "position_type",
-    "layer_norm",
-    "dropout",
-    "attention_dropout",
-    "max_position_embeddings",
-]
+MODEL_FIELDS = (
+    "hidden_size encoder_layers decoder_layers num_attention_heads intermediate_size position_type layer_norm "
+    "dropout attention_dropout max_position_embeddings"
+).split()
 
 
 def extra_options() -> dict[str, type]:
@@ -74,6 +66,8 @@ def main() -> None:
 
     from custom_models import ARCHITECTURES, PigLatinConfig, build_tokenizer
     from workbench import decoding, pairs, plots, results, training, translation
+    from workbench.decoding import text_translator
+    from workbench.loading import load_translator
     from workbench.metrics import word_scores
 
     data = load_data(arguments, pairs)
@@ -92,12 +86,7 @@ def main() -> None:
     # ---- Model
     overrides = {name: getattr(arguments, name) for name in MODEL_FIELDS if getattr(arguments, name) is not None}
     try:
-        config = PigLatinConfig.from_preset(
-            arguments.preset,
-            vocab_size=len(tokenizer),
-            is_encoder_decoder=arguments.architecture == "encoder-decoder",
-            **overrides,
-        )
+        config = PigLatinConfig.from_preset(arguments.preset, vocab_size=len(tokenizer), **overrides)
     except ValueError as error:
         raise UserError(str(error)) from error
     model = ARCHITECTURES[arguments.architecture](config)
@@ -106,12 +95,14 @@ def main() -> None:
     parameters = results.count_parameters(model)
     sizes = ", ".join(f"{len(examples):,} {name}" for name, examples in splits.items())
     say(f"{arguments.architecture}, {parameters['total']:,} parameters; {sizes} pairs; {len(tokenizer)} symbols")
+    if results.process_count() > 1:
+        say(f"{results.process_count()} processes share each batch")
 
     # ---- Trainer
+    score = translation.score_words if config.is_encoder_decoder else translation.score_continuations
     training_arguments = training.make_training_arguments(
         arguments, -(-len(splits["train"]) // arguments.train_batch_size)
     )
-    right = translation.words_right if config.is_encoder_decoder else translation.words_right_decoder_only
     trainer, clock, checkpoint = training.make_trainer(
         arguments,
         training_arguments,
@@ -119,8 +110,8 @@ def main() -> None:
         tokenizer,
         translation.PairCollator(tokenizer.pad_token_id),
         splits,
-        compute_metrics=lambda prediction: {"word_accuracy": float(prediction.predictions.mean())},
-        preprocess_logits_for_metrics=right,
+        compute_metrics=translation.summarise_scores,
+        preprocess_logits_for_metrics=score,
     )
 
     # ---- Train
@@ -129,33 +120,28 @@ def main() -> None:
 
     # ---- Evaluate: the test split is read once, with the weights that validation chose
     scores = {name: trainer.evaluate(splits[name], metric_key_prefix=name) for name in ("validation", "test")}
-    if not trainer.is_world_process_zero():
+
+    # ---- Save
+    training.save_model(trainer)
+    if not results.is_main_process():
         return
+    model, tokenizer = load_translator(str(folder))
     sources, targets = (list(data["test"][name]) for name in data["test"].column_names)
     written = decoding.decode_words(model, tokenizer, sources)
     metrics = {
         "validation": {name: scores["validation"][f"validation_{name}"] for name in ("loss", "word_accuracy")},
         "test": {"loss": scores["test"]["test_loss"], **word_scores(written, targets)},
     }
-
-    # ---- Save
-    trainer.save_model()
     outcome = list(zip(sources, targets, written, strict=True))
     results.write_table(folder / "test_translations.tsv", ("source", "target", "translation"), outcome)
     plots.plot_curves(trainer.state.log_history, folder / "curves.png", f"{arguments.architecture}, {sizes} pairs")
-    results.RunResults(
-        metrics=metrics,
-        splits={name: len(examples) for name, examples in splits.items()},
-        parameters=parameters,
-        seconds={"train": seconds},
-        seed=arguments.seed,
-    ).write(folder)
-    report(arguments, folder, metrics, outcome, seconds)
+    split_sizes = {name: len(examples) for name, examples in splits.items()}
+    results.RunResults(metrics, split_sizes, parameters, {"train": seconds}, arguments.seed).write(folder)
+
+    # ---- Report
+    report(metrics["test"], outcome, seconds)
     if arguments.train_file is None:
-        translator = translation.TextTranslator(
-            lambda words: decoding.decode_words(model, tokenizer, words), set(tokenizer.get_vocab()), longest
-        )
-        print(f"\n{SENTENCE} → {next(translator.lines([SENTENCE]))}")
+        print(f"\n{SENTENCE} → {next(text_translator(model, tokenizer).lines([SENTENCE]))}")
     print(f"\nTalk to it:   python scripts/translate.py {folder}")
     print(f"Look inside:  python scripts/translate.py {folder} conditioning --attention attention.png")
     print(f"The model, results.json, curves.png and test_translations.tsv are in {folder}")
@@ -173,9 +159,8 @@ def load_data(arguments, pairs):
     return pairs.load_pairs(*files, seed=0)
 
 
-def report(arguments, folder, metrics, outcome, seconds) -> None:
-    """Prints the held-out scores, and some right and wrong translations."""
-    test = metrics["test"]
+def report(test: dict[str, float], outcome: list[tuple[str, str, str]], seconds: float) -> None:
+    """Prints the test split's scores, and some right and wrong translations."""
     print(
         f"\nTest split, {len(outcome):,} unseen words: loss {test['loss']:.5f} nats per symbol, word accuracy "
         f"{test['word_accuracy']:.2%}, character error rate {test['cer']:.3%} ({seconds:.0f} s of training)"

@@ -38,11 +38,11 @@ class RunArguments:
 class OptimisationArguments:
     """The optimiser and its schedule; names as in transformers.TrainingArguments where one exists."""
 
-    num_train_epochs: float = option(10.0, "passes over the training split")
+    num_train_epochs: float = option(30.0, "passes over the training split")
     max_steps: int = option(-1, "stop after this many optimiser steps instead (-1: by epochs)")
     train_batch_size: int = option(64, "examples per optimiser step, over all processes together")
     eval_batch_size: int = option(256, "examples per evaluation batch, over all processes together")
-    learning_rate: float = option(2e-3, "highest learning rate")
+    learning_rate: float = option(3e-3, "highest learning rate")
     lr_scheduler_type: str = option("cosine", "shape of its decay: cosine, linear, constant, exponential, …")
     lr_decay_per_epoch: float = option(0.0, "multiply the rate by this after each epoch instead (0.99, say; 0: off)")
     warmup_steps: int = option(200, "steps of linear rise to the highest rate; at most a tenth of all steps")

@@ -1,9 +1,13 @@
 """Batched greedy decoding that stays fast: cached, grouped by length, and finished rows leave the batch."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache
+
+from .translation import TextTranslator
 
 # Rows are dropped once this share of the batch has ended: copying the cache costs about what a step does.
 SHARE_TO_DROP = 0.25
@@ -113,18 +117,60 @@ def decode_words(
     order = sorted(range(len(words)), key=lambda index: len(encoded[index]))
     translations = [""] * len(words)
     for batch in progress([order[start : start + batch_size] for start in range(0, len(order), batch_size)]):
-        inputs = tokenizer.pad({"input_ids": [encoded[index] for index in batch]}, return_tensors="pt").to(model.device)
-        limit = longest_output(model, inputs["input_ids"].shape[1])
+        inputs = pad_prompts(tokenizer, [encoded[index] for index in batch], model.device)
         if num_beams == 1:
-            symbols = greedy_decode(model, inputs, limit)
+            symbols = greedy_decode(model, inputs, longest_word(model))
         else:
-            symbols = beam_decode(model, inputs, limit, num_beams)
+            symbols = beam_decode(model, inputs, longest_word(model), num_beams)
         for index, text in zip(batch, tokenizer.batch_decode(symbols, skip_special_tokens=True), strict=True):
             translations[index] = text
     return translations
 
 
-def longest_output(model, prompt_length: int) -> int:
-    """How many symbols may be written: what the training data called for, within the model's positions."""
-    room = model.config.max_position_embeddings - (1 if model.config.is_encoder_decoder else prompt_length)
-    return min(room, max(model.generation_config.max_new_tokens or room, 2 * prompt_length))
+def text_translator(model, tokenizer, batch_size: int = 256, num_beams: int = 1) -> TextTranslator:
+    """A translator of running text over `decode_words`."""
+    return TextTranslator(
+        partial(decode_words, model, tokenizer, batch_size=batch_size, num_beams=num_beams),
+        {symbol for symbol in tokenizer.get_vocab() if len(symbol) == 1},
+        longest_word(model),
+    )
+
+
+def pad_prompts(tokenizer, rows: list[list[int]], device: torch.device) -> dict[str, torch.Tensor]:
+    """`input_ids` and `attention_mask`, (B, longest), padded on the tokenizer's side."""
+    side = tokenizer.padding_side
+    ids = [torch.tensor(row) for row in rows]
+    return {
+        "input_ids": pad_sequence(ids, True, tokenizer.pad_token_id, padding_side=side).to(device),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], True, 0, padding_side=side).to(device),
+    }
+
+
+def longest_word(model) -> int:
+    """How many symbols a source or a target may have: half the positions, since a decoder-only row holds both."""
+    return model.config.max_position_embeddings // 2 - 2
+
+
+@torch.inference_mode()
+def attention_of(model, tokenizer, word: str) -> tuple[str, dict[str, list[list[float]]], list[str], list[str]]:
+    """Translates `word` greedily and says where each output symbol was looked up in it.
+
+    Returns:
+        The translation; layer title -> weights (output, source), the mean over heads: cross-attention of an
+        encoder-decoder, self-attention on the prompt of a decoder-only model; the source's and the output's symbols.
+    """
+    inputs = tokenizer(word, return_tensors="pt").to(model.device)
+    prompt = inputs["input_ids"]
+    written = greedy_decode(model.eval(), inputs, longest_word(model))[0]
+    target = prompt.new_tensor([[*written, model.config.eos_token_id]])
+    if model.config.is_encoder_decoder:
+        layers = model(**inputs, labels=target, output_attentions=True).cross_attentions
+        weights = [layer[0].mean(dim=0) for layer in layers]
+    else:
+        ids = torch.cat((prompt, target), dim=1)
+        layers = model(ids, output_attentions=True).attentions
+        # The symbol at place t is written from the state at place t - 1.
+        weights = [layer[0].mean(dim=0)[prompt.shape[1] - 1 : -1, : prompt.shape[1]] for layer in layers]
+    panels = {f"layer {index}": rows.tolist() for index, rows in enumerate(weights, start=1)}
+    source, output = (tokenizer.convert_ids_to_tokens(ids[0].tolist()) for ids in (prompt, target))
+    return tokenizer.decode(written, skip_special_tokens=True), panels, source, output

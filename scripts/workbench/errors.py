@@ -15,12 +15,21 @@ def run_main(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(_fail(str(error)))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise
-        sys.exit(_fail(f"{error.strerror}: {error.filename or 'the output folder'}; free some space or choose another"))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
+            sys.exit(_fail(f"{error.filename or 'the output folder'}: {error.strerror}"))
+        if _is_full_disk(error):
+            sys.exit(_fail("no space left on the disk; free some, or choose another --output_dir; whole files stay"))
+        raise
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Whether a write failed for want of space: the OS says so, safetensors quotes it, torch only trips over it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left on device" in str(error) or "inline_container" in str(error)
 
 
 def _fail(message: str) -> int:

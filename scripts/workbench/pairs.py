@@ -19,33 +19,8 @@ SPLITS = ("train", "validation", "test")
 FEWEST_TO_SPLIT = 10
 FILE_SUFFIXES = (".tsv", ".csv", ".txt", ".jsonl", ".json")
 HEADER_WORDS = frozenset(
-    [
-        "english",
-        "pig_latin",
-        "piglatin",
-        "pig-latin",
-        "source",
-        "target",
-        "src",
-        "tgt",
-        "word",
-        "words",
-        "translation",
-        "input",
-        "output",
-        "lemma",
-        "form",
-        "spelling",
-        "pronunciation",
-        "grapheme",
-        "graphemes",
-        "phoneme",
-        "phonemes",
-        "text",
-        "label",
-        "from",
-        "to",
-    ]
+    "english pig_latin piglatin pig-latin source target src tgt word words translation input output lemma form "
+    "spelling pronunciation grapheme graphemes phoneme phonemes text label from to".split()
 )
 
 
@@ -265,7 +240,7 @@ def load_pairs(train: PairFile, validation: PairFile | None, test: PairFile | No
 
 
 def describe_unseen(tokenizer, pairs: DatasetDict) -> str | None:
-    """One line about the held-out characters that training never showed, which become `<unk>`; None if there are none."""
+    """One line about the held-out characters that training never showed, which become `<unk>`; or None."""
     known = tokenizer.get_vocab()
     held_out = (text for name in SPLITS[1:] for column in pairs[name].column_names for text in pairs[name][column])
     unseen: dict[str, int] = {}

@@ -85,6 +85,11 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def process_count() -> int:
+    """How many processes a launcher started for this run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def open_run(arguments) -> Path:
     """Makes the run's folder and writes its `config.yaml`; called by every process, acts in the main one.
 

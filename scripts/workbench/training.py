@@ -3,17 +3,21 @@
 import inspect
 import json
 import math
-import os
+import sys
 import time
+import typing
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch.utils.data import Sampler
+from tqdm import tqdm
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from .errors import UserError
-from .results import write_whole
+from .results import process_count, write_whole
 
 WHOLE_FILE = "whole.json"
 MEGABATCH = 50
@@ -21,9 +25,15 @@ MEGABATCH = 50
 
 def training_argument_types() -> dict[str, type]:
     """The fields of TrainingArguments that a user may set beside ours, with the type a text value is read as."""
-    fields = inspect.signature(TrainingArguments).parameters
-    plain = {name: type(field.default) for name, field in fields.items() if field.default is not inspect._empty}
-    return {name: kind if kind in (bool, int, float, str) else str for name, kind in plain.items()}
+    names = inspect.signature(TrainingArguments).parameters
+    hints = typing.get_type_hints(TrainingArguments)
+    return {name: _simplest(hints[name]) for name in names}
+
+
+def _simplest(hint) -> type:
+    """The first of bool, int, float and str that a type hint allows; str for what is none of them."""
+    allowed = typing.get_args(hint) or (hint,)
+    return next((kind for kind in (bool, int, float, str) if kind in allowed), str)
 
 
 def make_training_arguments(arguments, steps_per_epoch: int) -> TrainingArguments:
@@ -32,7 +42,7 @@ def make_training_arguments(arguments, steps_per_epoch: int) -> TrainingArgument
     Batch sizes are of the whole step: accelerate splits each batch over the processes, so that the same options
     give the same training on any number of them.
     """
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = process_count()
     for name in ("train_batch_size", "eval_batch_size"):
         if getattr(arguments, name) < 1 or getattr(arguments, name) % processes:
             raise UserError(
@@ -67,6 +77,8 @@ def make_training_arguments(arguments, steps_per_epoch: int) -> TrainingArgument
         "label_names": ["labels"],
         "use_cpu": not torch.cuda.is_available(),
         "dataloader_pin_memory": torch.cuda.is_available(),
+        "disable_tqdm": not sys.stderr.isatty(),
+        "ddp_find_unused_parameters": False,
     }
     try:
         return TrainingArguments(**{**options, **arguments.extra})
@@ -112,7 +124,20 @@ class LengthGroupedSampler(Sampler):
 
 
 class WorkbenchTrainer(Trainer):
-    """Trainer with our length grouping; `train_dataset` is a list of examples with `input_ids` and `labels`."""
+    """Trainer with our length grouping and, if asked for, a learning rate multiplied after every epoch.
+
+    `train_dataset` is a list of examples with `input_ids` and `labels`.
+    """
+
+    lr_decay_per_epoch = 0.0
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        if not self.lr_decay_per_epoch or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        steps_per_epoch = math.ceil(len(self.train_dataset) / self.args.train_batch_size)
+        decay = partial(_decay_by_epoch, self.lr_decay_per_epoch, steps_per_epoch)
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, decay)
+        return self.lr_scheduler
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler:
         examples = self.train_dataset if train_dataset is None else train_dataset
@@ -120,8 +145,12 @@ class WorkbenchTrainer(Trainer):
         return LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
 
 
+def _decay_by_epoch(decay: float, steps_per_epoch: int, step: int) -> float:
+    return decay ** (step // steps_per_epoch)
+
+
 class WholeCheckpoints(TrainerCallback):
-    """Writes `whole.json` into a checkpoint once all else is there: its files' sizes, and the seconds trained so far."""
+    """Writes `whole.json` into a checkpoint once all else is there: the files' sizes and the seconds trained so far."""
 
     def __init__(self, seconds_before: float = 0.0):
         self.seconds_before = seconds_before
@@ -151,7 +180,7 @@ def _file_sizes(folder: Path) -> dict[str, int]:
 
 
 def last_whole_checkpoint(folder: str | Path) -> tuple[str | None, float]:
-    """The newest checkpoint that was written to its end, and the seconds trained by then; (None, 0) if there is none."""
+    """The newest checkpoint that was written to its end, and the seconds trained by then; or (None, 0)."""
     steps = sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
     for checkpoint in steps:
         marker = checkpoint / WHOLE_FILE
@@ -164,19 +193,23 @@ def last_whole_checkpoint(folder: str | Path) -> tuple[str | None, float]:
     return None, 0.0
 
 
-class EpochLines(ProgressCallback):
-    """The progress bar, with one readable line per evaluation instead of dictionaries."""
+class QuietBar(ProgressCallback):
+    """The progress bar alone; `EpochLines` does the talking."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        return
+
+
+class EpochLines(TrainerCallback):
+    """One readable line per evaluation."""
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not state.is_world_process_zero or "eval_loss" not in (logs or {}):
             return
-        train = next((entry["loss"] for entry in reversed(state.log_history) if "loss" in entry), float("nan"))
-        rest = {name.removeprefix("eval_"): value for name, value in logs.items() if name in _shown(logs)}
-        shown = "  ".join(f"{name.replace('_', ' ')} {float(value):.4f}" for name, value in rest.items())
-        line = (
-            f"epoch {float(logs['epoch']):5.2f}  step {state.global_step:6d}  training loss {float(train):.4f}  {shown}"
-        )
-        (self.training_bar.write if self.training_bar is not None else print)(line)
+        train = [f"training loss {float(entry['loss']):.4f}" for entry in state.log_history if "loss" in entry][-1:]
+        shown = [f"{name.removeprefix('eval_').replace('_', ' ')} {float(logs[name]):.4f}" for name in _shown(logs)]
+        where = f"epoch {float(logs['epoch']):5.2f}  step {state.global_step:6d}"
+        tqdm.write("  ".join([where, *train, *shown]))
 
 
 def _shown(logs: dict) -> list[str]:
@@ -187,7 +220,7 @@ def _shown(logs: dict) -> list[str]:
 def make_trainer(
     arguments, training_arguments, model, tokenizer, collator, splits, trainer_class=WorkbenchTrainer, **kwargs
 ):
-    """A Trainer over `splits["train"]` and `splits["validation"]`, with our callbacks, and the checkpoint to go on from.
+    """A Trainer over `splits["train"]` and `splits["validation"]`, and the checkpoint to go on from.
 
     Returns:
         The trainer, its `WholeCheckpoints` callback, and the last whole checkpoint's path (None: start afresh).
@@ -209,8 +242,20 @@ def make_trainer(
         callbacks=callbacks,
         **kwargs,
     )
+    trainer.lr_decay_per_epoch = arguments.lr_decay_per_epoch
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
+    trainer.add_callback(EpochLines)
     if not training_arguments.disable_tqdm:
-        trainer.add_callback(EpochLines)
+        trainer.add_callback(QuietBar)
     return trainer, clock, checkpoint
+
+
+def save_model(trainer: Trainer) -> None:
+    """Saves model and tokenizer into the run's folder, without the pickled arguments that Trainer adds.
+
+    Every process calls it: with FSDP each holds a part of the weights.
+    """
+    trainer.save_model()
+    if trainer.args.should_save:
+        (Path(trainer.args.output_dir) / TRAINING_ARGS_NAME).unlink(missing_ok=True)

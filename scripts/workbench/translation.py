@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import torch
+from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
 
 IGNORE_INDEX = -100
@@ -53,17 +54,30 @@ def _pad(rows: list[list[int]], value: int) -> torch.Tensor:
     return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
 
 
-def words_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """(B, T, V) and (B, T) to (B): 1.0 where greedy decoding would write the whole target, else 0.0.
+def score_words(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(B, T, V) and (B, T) to (B, 3): summed loss in nats, target symbols, and whether the word is right (1 or 0).
 
-    It would exactly if each symbol is the likeliest after the right ones before it, so one teacher-forced pass tells.
+    Right means that greedy decoding would write the whole target: it would exactly if each symbol is the likeliest
+    after the right ones before it, so one teacher-forced pass tells.
     """
-    return ((logits.argmax(dim=-1) == labels) | (labels == IGNORE_INDEX)).all(dim=-1).float()
+    counted = labels != IGNORE_INDEX
+    losses = F.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=IGNORE_INDEX, reduction="none")
+    right = ((logits.argmax(dim=-1) == labels) | ~counted).all(dim=-1)
+    return torch.stack((losses.sum(dim=-1), counted.sum(dim=-1), right), dim=-1)
 
 
-def words_right_decoder_only(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """`words_right` where the labels stand one place to the right of the logits that predict them."""
-    return words_right(logits[:, :-1], labels[:, 1:])
+def score_continuations(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """`score_words` of a decoder-only model: labels stand one place to the right of the logits that predict them."""
+    return score_words(logits[:, :-1], labels[:, 1:])
+
+
+def summarise_scores(prediction) -> dict[str, float]:
+    """`loss` in nats per target symbol and `word_accuracy`, of a whole split's scores (words, 3).
+
+    Trainer's own loss is a mean of its batches' means, which depends on how words are batched.
+    """
+    losses, symbols, right = prediction.predictions.astype("float64").sum(axis=0)
+    return {"loss": losses / symbols, "word_accuracy": right / len(prediction.predictions)}
 
 
 class TextTranslator:
@@ -95,7 +109,7 @@ class TextTranslator:
                 yield "".join(pieces)
 
     def plain(self, word: str) -> str | None:
-        """The word as the model reads it: lower case and without apostrophes, unless it knows them; None if it cannot."""
+        """The word as the model reads it, lower-cased and without apostrophes where it must be; None if it cannot."""
         plain = word if self._knows(word) else APOSTROPHE.sub("", word)
         plain = plain if self._knows(plain) else plain.lower()
         if self._knows(plain) and len(plain) <= self.longest:

@@ -58,7 +58,7 @@ class WordAccuracy(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_KWARGS_DESCRIPTION,
-            features=datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Value("string")}),
+            features=datasets.Features(dict.fromkeys(("predictions", "references"), datasets.Value("string"))),
         )
 
     def _compute(self, predictions, references, separator=None):

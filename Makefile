@@ -1,0 +1,48 @@
+# From Python 3.11+, git and make alone. `make help` lists the commands.
+PYTHON ?= python3
+VENV := .venv
+VENV5 := .venv-v5
+READY := $(VENV)/.ready
+READY5 := $(VENV5)/.ready
+DEMO := runs/demo
+NAME ?= translator
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help demo test test-v5 lint format clean
+
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 20
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Setting up $(VENV) (about 2 GB, a few minutes the first time)"
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[test]'
+	@touch $@
+
+$(READY5): tests/requirements-v5.txt pyproject.toml
+	@echo "Setting up $(VENV5), the newest transformers line"
+	@test -x $(VENV5)/bin/python || $(PYTHON) -m venv $(VENV5)
+	@$(VENV5)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-v5.txt
+	@touch $@
+
+demo: $(READY) ## train the default translator on generated pairs, about two minutes, and talk to it
+	@test -f $(DEMO)/results.json || $(VENV)/bin/python scripts/train_translator.py --config scripts/recipes/demo.yaml --output_dir $(DEMO) --resume_from_checkpoint
+	@$(VENV)/bin/python scripts/translate.py $(DEMO) "The air conditioning is working, my friend!"
+
+test: $(READY) ## all tests, on transformers 4.57
+	@$(VENV)/bin/python -m pytest
+
+test-v5: $(READY5) ## all tests that do not need `adapters`, on transformers 5
+	@$(VENV5)/bin/python -m pytest
+
+lint: $(READY) ## ruff: rules and format
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+format: $(READY) ## let ruff repair what it can
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+clean: ## remove the environments and caches (runs stay)
+	rm -rf $(VENV) $(VENV5) .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,82 @@
+"""Models from a run's folder or the Hub; what a stranger's config could do is checked before transformers reads it."""
+
+import json
+from pathlib import Path
+
+from .errors import UserError
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+# transformers before 5.3 runs a Hub repository's code where the first is set (CVE-2026-4372), and before 5.5 lets a
+# config override the caller's trust_remote_code (CVE-2026-5241).
+FORBIDDEN_KEYS = ("_attn_implementation_internal", "trust_remote_code")
+
+
+def load_translator(name: str, trust_remote_code: bool = False):
+    """Model (evaluation mode) and tokenizer of a translator.
+
+    Args:
+        name: a run's folder, or a model's name on the Hub.
+        trust_remote_code: run the repository's own code, if its architecture is not ours.
+
+    Raises:
+        UserError: nothing of that name, no config, no safetensors weights, or a config that is not safe to read.
+    """
+    folder = fetch_model(name)
+    config = check_config(folder, trust_remote_code)
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    import custom_models  # noqa: F401, registers our architectures
+
+    auto_class = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
+    options = {"trust_remote_code": trust_remote_code}
+    try:
+        model = auto_class.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise UserError(f"{name}: cannot load this model: {str(error).splitlines()[0]}") from error
+    except Exception as error:
+        # A truncated safetensors file raises an exception of the Rust library's own.
+        if type(error).__module__.startswith("safetensors"):
+            raise UserError(f"{name}: the weights cannot be read: {error}") from error
+        raise
+    return model.eval(), tokenizer
+
+
+def fetch_model(name: str) -> str:
+    """The local folder of a model: `name` itself, or a snapshot from the Hub without anything pickled."""
+    path = Path(name)
+    if path.is_dir():
+        if not any((path / weights).exists() for weights in WEIGHTS):
+            raise UserError(f"{name}: no weights ({WEIGHTS[0]}) in this folder; has the training finished?")
+        return name
+    if path.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise UserError(f"{name}: no such folder (nor a Hub model's name, 'owner/name')")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return snapshot_download(name, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack"])
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{name}: no such folder, and the Hub did not give such a model: {reason}") from error
+
+
+def check_config(folder: str, trust_remote_code: bool) -> dict:
+    """Reads `config.json` as plain JSON; UserError if it is broken or would run code that was not asked for."""
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot read this model's config: {error}") from error
+    found = [key for key in FORBIDDEN_KEYS if key in _all_keys(config)]
+    if found:
+        raise UserError(f"{path}: refused, because its '{found[0]}' could run code that you did not ask for")
+    if "auto_map" in config and config.get("model_type") != "piglatin" and not trust_remote_code:
+        raise UserError(f"{path}: this model brings its own code; read it, then pass --trust_remote_code to run it")
+    return config
+
+
+def _all_keys(value) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*(_all_keys(part) for part in value.values()))
+    return set().union(*(_all_keys(part) for part in value)) if isinstance(value, list) else set()
