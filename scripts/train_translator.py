@@ -100,9 +100,7 @@ def main() -> None:
 
     # ---- Trainer
     score = translation.score_words if config.is_encoder_decoder else translation.score_continuations
-    training_arguments = training.make_training_arguments(
-        arguments, -(-len(splits["train"]) // arguments.train_batch_size)
-    )
+    training_arguments = training.make_training_arguments(arguments, len(splits["train"]))
     trainer, clock, checkpoint = training.make_trainer(
         arguments,
         training_arguments,

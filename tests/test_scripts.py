@@ -262,7 +262,7 @@ def test_two_processes_train_as_one_with_the_same_global_batch(pair_file, run_sc
     one = run_script("train_translator", *options, "--output_dir", tmp_path / "one")
     two = run_script("train_translator", *options, "--output_dir", tmp_path / "two", launcher=launcher)
     assert one.returncode == two.returncode == 0, one.stderr + two.stderr
-    assert "2 processes" in two.stdout and "processes" not in one.stdout
+    assert "2 processes share each batch" in two.stdout and "share each batch" not in one.stdout
     curves = [json.loads((tmp_path / name / "curves.json").read_text()) for name in ("one", "two")]
     for name, tolerance in (("training_loss", 1e-4), ("validation_loss", 1e-4)):
         ours, theirs = (dict(curve[name]) for curve in curves)

@@ -78,7 +78,7 @@ def test_batch_sizes_that_processes_cannot_share_are_refused(monkeypatch):
 
 def test_warm_up_is_at_most_a_tenth_of_the_steps_and_extras_reach_the_trainer(tmp_path):
     made = make_training_arguments(
-        arguments(output_dir=str(tmp_path), num_train_epochs=5, warmup_steps=200, extra={"optim": "adafactor"}), 40
+        arguments(output_dir=str(tmp_path), num_train_epochs=5, warmup_steps=200, extra={"optim": "adafactor"}), 2560
     )
     assert made.warmup_steps == 20
     assert made.optim == "adafactor"

@@ -36,8 +36,8 @@ def _simplest(hint) -> type:
     return next((kind for kind in (bool, int, float, str) if kind in allowed), str)
 
 
-def make_training_arguments(arguments, steps_per_epoch: int) -> TrainingArguments:
-    """TrainingArguments from a script's arguments (`RunArguments` and `OptimisationArguments`).
+def make_training_arguments(arguments, examples: int) -> TrainingArguments:
+    """TrainingArguments from a script's arguments (`RunArguments` and `OptimisationArguments`) for so many examples.
 
     Batch sizes are of the whole step: accelerate splits each batch over the processes, so that the same options
     give the same training on any number of them.
@@ -48,6 +48,7 @@ def make_training_arguments(arguments, steps_per_epoch: int) -> TrainingArgument
             raise UserError(
                 f"{name} is {getattr(arguments, name)}: give a positive multiple of {processes} process(es)"
             )
+    steps_per_epoch = math.ceil(examples / arguments.train_batch_size)
     steps = arguments.max_steps if arguments.max_steps > 0 else math.ceil(arguments.num_train_epochs * steps_per_epoch)
     options = {
         "output_dir": arguments.output_dir,

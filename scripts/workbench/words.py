@@ -235,8 +235,8 @@ CRUDE = re.compile(
     "|rap(e[ds]?|ists?)|tits|horny|penis(es)?|vagina[ls]?|anal|anus|orgasms?|nudes?"
 )
 FOREIGN_LANGUAGES = ("de", "es", "fi", "fr", "id", "it", "nl", "pl", "pt", "sv", "tr")
-# A word 300 times as frequent in another language (2.5 on wordfreq's log10 Zipf scale) is that language's.
-FOREIGN_MARGIN = 2.5
+# A word this many times as frequent in another language is that language's.
+FOREIGN_RATIO = 300
 
 
 @cache
@@ -246,10 +246,12 @@ def english_words(count: int) -> tuple[str, ...]:
     Raises:
         ValueError: more words are asked for than the list holds.
     """
-    from wordfreq import top_n_list, zipf_frequency
+    from wordfreq import get_frequency_dict, top_n_list, zipf_frequency
 
     candidates = [word for word in top_n_list("en", 2 * count + 2000) if is_word(word)]
-    scores = {word: zipf_frequency(word, "en") for word in candidates if len(word) <= 3 or not _is_foreign(word)}
+    english, foreign = get_frequency_dict("en"), _foreign_frequencies()
+    own = [word for word in candidates if len(word) <= 3 or foreign.get(word, 0.0) <= FOREIGN_RATIO * english[word]]
+    scores = {word: zipf_frequency(word, "en") for word in own}
     scores |= {word: zipf_frequency(word, "en") - COMPOUND_PENALTY for word in compounds()}
     ranked = sorted(scores, key=lambda word: (-scores[word], word))
     if len(ranked) < count:
@@ -273,8 +275,12 @@ def compounds() -> list[str]:
     return [f"{head}-{tail}" for head, tails in COMPOUNDS.items() for tail in tails.split()]
 
 
-def _is_foreign(word: str) -> bool:
-    from wordfreq import zipf_frequency
+def _foreign_frequencies() -> dict[str, float]:
+    """Each word's highest frequency in another language."""
+    from wordfreq import get_frequency_dict
 
-    english = zipf_frequency(word, "en")
-    return any(zipf_frequency(word, lang, "small") - english > FOREIGN_MARGIN for lang in FOREIGN_LANGUAGES)
+    highest: dict[str, float] = {}
+    for language in FOREIGN_LANGUAGES:
+        for word, frequency in get_frequency_dict(language, "small").items():
+            highest[word] = max(frequency, highest.get(word, 0.0))
+    return highest
