@@ -227,8 +227,45 @@ COMPOUNDS = {
     "young": "adult at-heart looking",
     "zero": "day emission gravity sum tolerance waste",
 }  # fmt: skip
-# A compound is rarer than its parts, from which wordfreq estimates it; 1.0 on the Zipf scale brings the two in line.
-COMPOUND_PENALTY = 1.0
+# The same from the other end.
+COMPOUNDS_BY_TAIL = {
+    "based": "account broad cloud community computer data evidence faith family fact game home internet land market "
+             "paper performance plant race rule school science skill state team text web",
+    "bound": "desk duty earth east home house north south west wheelchair",
+    "conscious": "budget cost fashion health price status",
+    "controlled": "computer state temperature voice",
+    "eyed": "blue brown dark green one sharp starry wild",
+    "filled": "action cream fun gas stress",
+    "free": "alcohol caffeine care dairy drug duty error fat gluten hands lead meat nut pain risk rent scot stress tax "
+            "toll trouble virus",
+    "friendly": "budget child customer dog eco environmentally family kid media pet reader tax",
+    "haired": "brown curly dark grey red silver",
+    "headed": "bald big clear cool empty level pig two",
+    "hearted": "big black broken faint kind lion warm",
+    "intensive": "energy labor resource time",
+    "led": "community government state student",
+    "legged": "bare bow long peg six two",
+    "like": "animal business child dream ghost god lady war",
+    "long": "decades hours life months week weeks years",
+    "looking": "backward best better good outward",
+    "made": "custom factory machine purpose tailor",
+    "minded": "absent bloody civic community fair feeble serious",
+    "old": "age centuries month week",
+    "oriented": "action business detail family future goal object process result service",
+    "proof": "child fire fool future sound tamper",
+    "related": "age alcohol business cancer drug family gun health heat pregnancy race stress tobacco traffic weather",
+    "rich": "calcium feature mineral oil protein resource",
+    "right": "all civil far",
+    "shaped": "bell cone diamond egg heart pear",
+    "sized": "bite family medium pocket",
+    "specific": "age country gender industry site",
+    "wide": "city company country industry nation province school system",
+    "year-old": "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+                "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety",
+}  # fmt: skip
+# wordfreq estimates a compound from its parts: far too common for common parts, too rare for rare ones. Its Zipf value
+# is shrunk towards the middle, so that most of them are in the large list and few in the small one.
+COMPOUND_INTERCEPT, COMPOUND_SLOPE = 2.5, 0.35
 CRUDE = re.compile(
     "(mother|bull|horse|dip)?(fuck|shit).*|cunts?|porn.*|blowjobs?|bitch.*|nigg(a|er)s?|fagg?ots?|whores?|slut.*|wank.*"
     "|masturbat.*|dildos?|hentai|milfs?|jizz|puss(y|ies)|(dumb|jack)?ass(hole)?s?|cocks?|dick(s|head|heads)?"
@@ -252,7 +289,8 @@ def english_words(count: int) -> tuple[str, ...]:
     english, foreign = get_frequency_dict("en"), _foreign_frequencies()
     own = [word for word in candidates if len(word) <= 3 or foreign.get(word, 0.0) <= FOREIGN_RATIO * english[word]]
     scores = {word: zipf_frequency(word, "en") for word in own}
-    scores |= {word: zipf_frequency(word, "en") - COMPOUND_PENALTY for word in compounds()}
+    for word in compounds():
+        scores[word] = COMPOUND_INTERCEPT + COMPOUND_SLOPE * zipf_frequency(word, "en")
     ranked = sorted(scores, key=lambda word: (-scores[word], word))
     if len(ranked) < count:
         raise ValueError(f"{count} words were asked for and there are {len(ranked)}")
@@ -271,8 +309,10 @@ def is_word(text: str) -> bool:
 
 
 def compounds() -> list[str]:
-    """The hyphenated words of the table."""
-    return [f"{head}-{tail}" for head, tails in COMPOUNDS.items() for tail in tails.split()]
+    """The hyphenated words of both tables, each once."""
+    by_head = (f"{head}-{tail}" for head, tails in COMPOUNDS.items() for tail in tails.split())
+    by_tail = (f"{head}-{tail}" for tail, heads in COMPOUNDS_BY_TAIL.items() for head in heads.split())
+    return list(dict.fromkeys((*by_head, *by_tail)))
 
 
 def _foreign_frequencies() -> dict[str, float]:
