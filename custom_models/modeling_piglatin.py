@@ -110,7 +110,8 @@ class PigLatinStack(PigLatinPreTrainedModel):
         rotary = encoder_rotary = None
         if self.config.position_type == "rotary":
             rotary = self.positions(position_ids, embeds.dtype)
-            if encoder_hidden_states is not None:
+            # The encoder's keys are rotated when they enter the cache, so that later steps need no angles for them.
+            if encoder_hidden_states is not None and past_length == 0:
                 encoder_positions = _count_positions(encoder_attention_mask, 0, encoder_hidden_states)
                 encoder_rotary = self.positions(encoder_positions, embeds.dtype)
         else:

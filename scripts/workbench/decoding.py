@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache
 
 from .translation import TextTranslator
@@ -28,17 +27,19 @@ def greedy_decode(model, inputs: dict[str, torch.Tensor], max_new_tokens: int) -
     step = _encoder_decoder_step if model.config.is_encoder_decoder else _decoder_only_step
     rows = torch.arange(len(inputs["input_ids"]), device=inputs["input_ids"].device)
     written = rows.new_full((len(rows), max_new_tokens + 1), model.config.eos_token_id)
+    alive = torch.ones_like(rows, dtype=torch.bool)
     state = _start(model, inputs)
     for position in range(max_new_tokens):
         symbols = step(model, state)
         written[rows, position] = symbols
-        alive = symbols != model.config.eos_token_id
+        # A row that has ended goes on writing until it is dropped; what it writes then keeps nobody waiting.
+        alive &= symbols != model.config.eos_token_id
         count = int(alive.sum())
         if count == 0:
             break
         if count <= (1 - SHARE_TO_DROP) * len(rows):
             keep = alive.nonzero().squeeze(-1)
-            rows = rows[keep]
+            rows, alive = rows[keep], alive[keep]
             _keep_rows(state, keep)
     return [row[: row.index(model.config.eos_token_id)] for row in written.tolist()]
 
@@ -122,7 +123,8 @@ def decode_words(
             symbols = greedy_decode(model, inputs, longest_word(model))
         else:
             symbols = beam_decode(model, inputs, longest_word(model), num_beams)
-        for index, text in zip(batch, tokenizer.batch_decode(symbols, skip_special_tokens=True), strict=True):
+        texts = tokenizer.backend_tokenizer.decode_batch(symbols, skip_special_tokens=True)
+        for index, text in zip(batch, texts, strict=True):
             translations[index] = text
     return translations
 
@@ -138,12 +140,15 @@ def text_translator(model, tokenizer, batch_size: int = 256, num_beams: int = 1)
 
 def pad_prompts(tokenizer, rows: list[list[int]], device: torch.device) -> dict[str, torch.Tensor]:
     """`input_ids` and `attention_mask`, (B, longest), padded on the tokenizer's side."""
-    side = tokenizer.padding_side
-    ids = [torch.tensor(row) for row in rows]
-    return {
-        "input_ids": pad_sequence(ids, True, tokenizer.pad_token_id, padding_side=side).to(device),
-        "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], True, 0, padding_side=side).to(device),
-    }
+    longest = max(map(len, rows))
+    lengths, places = torch.tensor([[len(row)] for row in rows]), torch.arange(longest)
+    if tokenizer.padding_side == "left":
+        padded = [[tokenizer.pad_token_id] * (longest - len(row)) + row for row in rows]
+        mask = places >= longest - lengths
+    else:
+        padded = [row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows]
+        mask = places < lengths
+    return {"input_ids": torch.tensor(padded, device=device), "attention_mask": mask.long().to(device)}
 
 
 def longest_word(model) -> int:
