@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.hub import PublishArguments, check_before_training, publish_run
 
 SENTENCE = "the air conditioning is working"
 
 
 @dataclass
-class TranslatorArguments(RunArguments, OptimisationArguments):
+class TranslatorArguments(RunArguments, OptimisationArguments, PublishArguments):
     """Everything that the script can be told."""
 
     output_dir: str = option("runs/translator", "folder of this run: model, results.json, config.yaml, figures")
@@ -65,11 +66,12 @@ def main() -> None:
     from transformers import set_seed
 
     from custom_models import ARCHITECTURES, PigLatinConfig, build_tokenizer
-    from workbench import decoding, pairs, plots, results, training, translation
+    from workbench import decoding, facts, packages, pairs, plots, results, training, translation
     from workbench.decoding import text_translator
     from workbench.loading import load_translator
     from workbench.metrics import word_scores
 
+    check_before_training(arguments)
     data = load_data(arguments, pairs)
     folder = results.open_run(arguments)
     set_seed(arguments.seed)
@@ -113,6 +115,8 @@ def main() -> None:
     )
 
     # ---- Train
+    collector = facts.FactsCollector(facts.describe_pairs(arguments, data["train"].column_names))
+    trainer.add_callback(collector)
     trainer.train(resume_from_checkpoint=checkpoint)
     seconds = clock.seconds
 
@@ -134,7 +138,9 @@ def main() -> None:
     results.write_table(folder / "test_translations.tsv", ("source", "target", "translation"), outcome)
     plots.plot_curves(trainer.state.log_history, folder / "curves.png", f"{arguments.architecture}, {sizes} pairs")
     split_sizes = {name: len(examples) for name, examples in splits.items()}
-    results.RunResults(metrics, split_sizes, parameters, {"train": seconds}, arguments.seed).write(folder)
+    told = collector.facts(outcome)
+    results.RunResults(metrics, split_sizes, parameters, {"train": seconds}, arguments.seed, facts=told).write(folder)
+    package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
     report(metrics["test"], outcome, seconds)
@@ -142,7 +148,9 @@ def main() -> None:
         print(f"\n{SENTENCE} → {next(text_translator(model, tokenizer).lines([SENTENCE]))}")
     print(f"\nTalk to it:   python scripts/translate.py {folder}")
     print(f"Look inside:  python scripts/translate.py {folder} conditioning --attention attention.png")
-    print(f"The model, results.json, curves.png and test_translations.tsv are in {folder}")
+    if arguments.push_to_hub:
+        print(f"Published:    {publish_run(package, arguments, folder)}")
+    print(f"The model, its card, results.json, curves.png and test_translations.tsv are in {folder}")
 
 
 def load_data(arguments, pairs):

@@ -16,7 +16,9 @@ CONFIG_FILE = "config.yaml"
 RESULTS_FILE = "results.json"
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers")
 # Options that may differ between a run and its continuation.
-FREE_OPTIONS = frozenset({"output_dir", "resume_from_checkpoint", "overwrite_output_dir", "report_to"})
+FREE_OPTIONS = frozenset(
+    {"output_dir", "resume_from_checkpoint", "overwrite_output_dir", "report_to", "push_to_hub", "hub_private"}
+)
 
 
 @dataclass
@@ -29,6 +31,7 @@ class RunResults:
         parameters: `total` and `trainable`.
         seconds: phase -> wall-clock seconds; `train` counts all sessions of a resumed run.
         fit: of scaling-law fits alone: E, A, B, alpha, beta and `ci`.
+        facts: what the model card tells beside this; see `facts.FactsCollector`.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -37,6 +40,7 @@ class RunResults:
     seconds: dict[str, float]
     seed: int
     fit: dict | None = None
+    facts: dict | None = None
     versions: dict[str, str] = field(default_factory=lambda: library_versions())
     schema: int = SCHEMA
 

@@ -1,0 +1,78 @@
+"""Publish a model, an adapter, the Pig Latin pairs, a metric or a Space on the Hugging Face Hub.
+
+    python scripts/publish.py model runs/translator you/pig-latin --dry_run
+    python scripts/publish.py model runs/translator you/pig-latin
+
+The first lists every file with its size and shows the card, and touches nothing; the second pushes them in one commit
+and prints the repository's address. The same command again updates it. Log in with `hf auth login`, or set HF_TOKEN.
+"""
+
+from dataclasses import dataclass
+
+from workbench.arguments import option, parse_arguments
+from workbench.errors import UserError, run_main
+
+KINDS = ("model", "adapter", "dataset", "metric", "space")
+# The options that only some kinds read.
+ONLY = {"dataset_id": ("model",), "seed_runs": ("model",), "base_model": ("adapter",)}
+
+
+@dataclass
+class PublishArguments:
+    """Everything that the script can be told."""
+
+    kind: str = option("", "what to publish", choices=KINDS, positional=True)
+    source: str = option("", "a run's folder, an adapter's, spaces/NAME, or pig_latin for the pairs", positional=True)
+    repo_id: str = option("", "the repository, OWNER/NAME; made if it is new", positional=True)
+    private: bool = option(False, "make a new repository private; refuse one that is public")
+    dry_run: bool = option(False, "show every file, its size and the card, and touch nothing")
+    revision: str = option("main", "the branch to push to, made if there is none")
+    dataset_id: str | None = option(None, "model: the Hub data set that the run was trained and tested on")
+    seed_runs: list[str] = option(list, "model: folders of the same run with other seeds, for mean and deviation")
+    base_model: str | None = option(None, "adapter: the base model's Hub name, if it was trained on a local folder")
+
+
+def main() -> None:
+    # ---- Arguments
+    arguments = parse_arguments(PublishArguments, __doc__)
+    for name, kinds in ONLY.items():
+        if getattr(arguments, name) and arguments.kind not in kinds:
+            raise UserError(f"--{name} is for {' and '.join(kinds)}, not for {arguments.kind}")
+
+    from workbench import hub
+
+    hub.check_repo_id(arguments.repo_id)
+    hub.check_revision(arguments.revision)
+    if not arguments.dry_run:
+        hub.check_account(arguments.repo_id)
+
+    # ---- Files and card
+    package = make_package(arguments)
+    if arguments.dry_run:
+        print(package.describe(arguments.repo_id, arguments.private, arguments.revision))
+        return
+
+    # ---- Push
+    url = hub.push(package, arguments.repo_id, arguments.private, arguments.revision)
+    print(f"{len(package.files)} files, {sum(package.sizes().values()):,} bytes, are at {url}")
+
+
+def make_package(arguments: PublishArguments):
+    """What the repository will hold."""
+    from workbench import packages
+
+    source, repo_id = arguments.source, arguments.repo_id
+    if arguments.kind == "model":
+        return packages.model_package(source, repo_id, arguments.dataset_id, arguments.seed_runs)
+    if arguments.kind == "adapter":
+        return packages.adapter_package(source, repo_id, arguments.base_model)
+    make = {
+        "dataset": packages.dataset_package,
+        "metric": packages.metric_package,
+        "space": packages.space_package,
+    }
+    return make[arguments.kind](source, repo_id)
+
+
+if __name__ == "__main__":
+    run_main(main)

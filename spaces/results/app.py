@@ -1,0 +1,272 @@
+"""Tables and figures of studies, read from their `results.json` files.
+
+RESULTS_DIR names a folder, or else RESULTS_REPO a data set or model on the Hub, with STUDY/RUN/results.json in it.
+"""
+
+import base64
+import html
+import io
+import json
+import math
+import os
+import re
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import gradio as gr
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from matplotlib.figure import Figure
+
+SCHEMA = 1
+ALL = "all"
+MAX_BYTES, MAX_FILES, MAX_ROWS, MAX_PICTURES, MAX_BARS = 1_000_000, 5_000, 500, 24, 30
+RUN_COLUMNS = ("study", "run", "split", "metric", "value", "seed", "parameters")
+MEAN_COLUMNS = ("study", "setting", "split", "metric", "mean", "sd", "n", "parameters")
+SORTS = ("study", "setting", "split", "metric", "value", "parameters")
+CSS = """
+.table, .cards { overflow-wrap: anywhere; } .table table { width: 100%; border: 0; border-collapse: collapse; }
+.table th, .table td { text-align: left; padding: 5px 8px; border: 0; border-bottom: 1px solid #8886; }
+.table tr { border: 0; }
+.table .number { font-variant-numeric: tabular-nums; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); gap: 14px; align-items: start; }
+.cards figure { background: white; color: #333; border-radius: 10px; padding: 10px; margin: 0; }
+.skipped { background: #fdf3d8; color: #5c4400; border-radius: 10px; padding: 10px 16px; overflow-wrap: anywhere; }
+.footer { opacity: 0.7; overflow-wrap: anywhere; }
+@media (max-width: 640px) {
+  .table thead { display: none; } .table table, .table tbody { display: block; }
+  .table tr { display: grid; grid-template-columns: 1fr 1fr; padding: 8px 0; border-bottom: 2px solid #8886; }
+  .table td { border: 0; padding: 2px 8px; }
+  .table td::before { content: attr(data-column); display: block; font-size: 0.75rem; opacity: 0.6; }
+}
+"""
+
+
+class BrokenResultsError(ValueError):
+    """A file that is not a run's results; the message says why."""
+
+
+def read_results(path: Path) -> dict:
+    """The content of a `results.json`, checked as far as this page reads it."""
+    if path.stat().st_size > MAX_BYTES:
+        raise BrokenResultsError(f"larger than {MAX_BYTES:,} bytes")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise BrokenResultsError("broken: not a JSON object")
+        if content.get("schema", 0) > SCHEMA:
+            raise BrokenResultsError(f"schema {content['schema']} is newer than this page's ({SCHEMA})")
+        rows = [
+            (split, name, float(value)) for split, part in content["metrics"].items() for name, value in part.items()
+        ]
+        rows += [("fit", name, float(value)) for name, value in (content.get("fit") or {}).items() if name != "ci"]
+        return {"rows": rows, "seed": int(content["seed"]), "parameters": int(content["parameters"]["total"])}
+    except BrokenResultsError:
+        raise
+    except KeyError as error:
+        raise BrokenResultsError(f"broken: {error} is missing") from error
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BrokenResultsError(f"broken: {error}") from error
+
+
+def read_folder(root: Path) -> tuple[list[dict], list[str]]:
+    """One row per run, split and metric; and what was skipped, with the reason."""
+    rows, skipped = [], []
+    for path in sorted(root.rglob("results.json"))[:MAX_FILES]:
+        study, run = study_of(root, path.parent.parent), path.parent.name
+        try:
+            content = read_results(path)
+        except BrokenResultsError as error:
+            skipped.append(f"{path.relative_to(root)}: {error}")
+            continue
+        setting = re.sub(r"[-_.]?seed[-_=]?\d+", "", run) or run
+        facts = {"study": study, "run": run, "setting": setting, "seed": content["seed"]}
+        for split, metric, value in content["rows"]:
+            rows.append(
+                {**facts, "split": split, "metric": metric, "value": value, "parameters": content["parameters"]}
+            )
+    return rows, skipped
+
+
+def study_of(root: Path, folder: Path) -> str:
+    """A study's name: its folder's, seen from the root."""
+    return folder.relative_to(root).as_posix() if folder != root and folder.is_relative_to(root) else root.name
+
+
+def average(rows: list[dict]) -> list[dict]:
+    """Mean, sample standard deviation (None for one value) and n over the seeds of each setting, split and metric."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in ("study", "setting", "split", "metric", "parameters"))].append(row["value"])
+    return [
+        dict(zip(("study", "setting", "split", "metric", "parameters"), key, strict=True))
+        | {"mean": statistics.fmean(values), "n": len(values)}
+        | {"sd": statistics.stdev(values) if len(values) > 1 else None}
+        for key, values in groups.items()
+    ]
+
+
+def show_value(value) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def table(rows: list[dict], columns: tuple[str, ...]) -> str:
+    """The rows as an HTML table; on a phone each row becomes a card."""
+    lines = []
+    for row in rows[:MAX_ROWS]:
+        numbers = {name: not isinstance(row[name], str) for name in columns}
+        cells = (
+            f'<td data-column="{name}"{" class=number" * numbers[name]}>{html.escape(show_value(row[name]))}</td>'
+            for name in columns
+        )
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    head = "".join(f"<th>{name}</th>" for name in columns)
+    more = f"<p>The first {MAX_ROWS} of {len(rows):,} rows: filter to see others.</p>" * (len(rows) > MAX_ROWS)
+    body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
+    return f'<div class="table">{body if rows else "<p>No results.</p>"}</div>'
+
+
+def draw(means: list[dict], split: str, metric: str) -> str:
+    """Mean ± sd of one metric on one split, a bar per setting, as an HTML image."""
+    means = [row for row in means if (row["split"], row["metric"]) == (split, metric) and math.isfinite(row["mean"])]
+    means = means[:MAX_BARS][::-1]
+    if not means:
+        return "<p>Choose a split and a metric that have results to see them compared.</p>"
+    figure = Figure(figsize=(5, 1.3 + 0.45 * len(means)), layout="constrained")
+    axis = figure.subplots()
+    names = [f"{row['setting'][:28]} (n = {row['n']})".replace("$", r"\$") for row in means]
+    axis.barh(
+        range(len(means)), [row["mean"] for row in means], xerr=[row["sd"] or math.nan for row in means], capsize=3
+    )
+    axis.set_yticks(range(len(means)), names)
+    axis.set(xlabel=f"{split} {metric}, mean ± sd over seeds".replace("$", r"\$"))
+    axis.grid(axis="x", alpha=0.3)
+    figure.savefig(png := io.BytesIO(), format="png", dpi=130)
+    return f'<div class="cards">{picture(png.getvalue(), f"{metric} on {split}")}</div>'
+
+
+def picture(png: bytes, caption: str) -> str:
+    data, caption = base64.b64encode(png).decode(), html.escape(caption)
+    return (
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+class App:
+    """The results under `root`, and what the page and the endpoint show of them."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.rows, self.skipped = read_folder(root)
+        self.pictures = {path: study_of(root, path.parent) for path in sorted(root.rglob("*.png"))}
+
+    def choices(self, column: str) -> list[str]:
+        return [ALL, *sorted({row[column] for row in self.rows})]
+
+    def chosen(self, study: str, split: str, metric: str, words: str) -> list[dict]:
+        wanted = {"study": study, "split": split, "metric": metric}
+        rows = [row for row in self.rows if all(value in (ALL, row[name]) for name, value in wanted.items())]
+        needles = words[:200].lower().split()
+        return [row for row in rows if all(needle in f"{row['study']}/{row['run']}".lower() for needle in needles)]
+
+    def results(self, study: str = ALL, split: str = ALL, metric: str = ALL, words: str = "") -> dict:
+        """The results that match, run by run and as means over seeds.
+
+        Args:
+            study: a study's name, or "all".
+            split: "test", "validation", …, or "all".
+            metric: "word_accuracy", "loss", …, or "all".
+            words: words that the study's and the run's names must contain.
+
+        Returns:
+            runs, means (with sample standard deviation and n), and skipped: files that could not be read, and why.
+        """
+        rows = self.chosen(study, split, metric, words)
+        return {"runs": rows, "means": average(rows), "skipped": self.skipped}
+
+    def show(self, study: str, split: str, metric: str, words: str, sort: str, descending: bool) -> tuple:
+        """The page: the figure, the table of means, the table of runs, the pictures."""
+        rows = sorted(self.chosen(study, split, metric, words), key=lambda row: row[sort], reverse=descending)
+        means = average(rows)
+        if sort == "value":
+            means.sort(key=lambda row: row["mean"], reverse=descending)
+        return (
+            draw(means, split, metric),
+            table(means, MEAN_COLUMNS),
+            table(rows, RUN_COLUMNS),
+            self.show_pictures(study),
+        )
+
+    def show_pictures(self, study: str) -> str:
+        """The figures that lie beside the results of a study, or of all; broken and huge files are named."""
+        found = [path for path, name in self.pictures.items() if study == ALL or f"{name}/".startswith(f"{study}/")]
+        cards = []
+        for path in found[:MAX_PICTURES]:
+            name, png = str(path.relative_to(self.root)), path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
+            fine = png.startswith(b"\x89PNG\r\n")
+            cards.append(picture(png, name) if fine else f'<p class="skipped">{html.escape(name)}: not shown</p>')
+        more = f"<p>{MAX_PICTURES} of {len(found)} figures: choose a study to see its own.</p>" * (
+            len(found) > len(cards)
+        )
+        return f'<div class="cards">{"".join(cards)}</div>{more}'
+
+
+def build(app: App) -> gr.Blocks:
+    """The page and its endpoint."""
+    with gr.Blocks(title="Results", analytics_enabled=False) as page:
+        gr.Markdown("# Results\nWhat the studies measured: every run, and mean and spread over seeds.")
+        if app.skipped:
+            lines = "".join(f"<li>{html.escape(line)}</li>" for line in app.skipped[:20])
+            gr.HTML(
+                f'<div class="skipped">Skipped, {len(app.skipped)} in all:<ul>{lines}</ul></div>', elem_id="skipped"
+            )
+        with gr.Row():
+            boxes = {}
+            for name in ("study", "split", "metric"):
+                favourite = {"split": "test", "metric": "word_accuracy"}.get(name)
+                choices = app.choices(name)
+                value = favourite if favourite in choices else ALL
+                boxes[name] = gr.Dropdown(choices, value=value, label=name.capitalize(), min_width=140)
+            words = gr.Textbox(label="Name contains", min_width=140, max_length=200)
+            sort = gr.Dropdown(list(SORTS), value="study", label="Sort by", min_width=140)
+            descending = gr.Checkbox(label="Largest first", min_width=140)
+        inputs = [*boxes.values(), words, sort, descending]
+        parts = []
+        for title in ("Comparison", "Means over seeds", "Runs", "Figures"):
+            gr.Markdown(f"### {title}")
+            parts.append(gr.HTML(elem_id=title.split()[0].lower()))
+        gr.HTML(f'<p class="footer">Loaded: {html.escape(app.root.name)}, {len(app.rows):,} values</p>')
+        events = [page.load, *(box.change for box in inputs)]
+        shown = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
+        gr.on(events, app.show, inputs, parts, **shown)
+        gr.api(app.results, api_name="results")
+    return page.queue(max_size=64, default_concurrency_limit=2)
+
+
+def find_results() -> Path:
+    """The folder of results: RESULTS_DIR, or a snapshot of RESULTS_REPO; SystemExit, after one line, without either."""
+    folder, repo = os.environ.get("RESULTS_DIR"), os.environ.get("RESULTS_REPO")
+    if folder and Path(folder).is_dir():
+        return Path(folder).resolve()
+    reason = (
+        f"RESULTS_DIR is no folder: {folder}" if folder else "set RESULTS_DIR (a folder) or RESULTS_REPO (owner/name)"
+    )
+    for kind in ("dataset", "model") if repo and not folder else ():
+        try:
+            patterns = ["*results.json", "*.png"]
+            return Path(snapshot_download(repo, repo_type=kind, allow_patterns=patterns))
+        except RepositoryNotFoundError:
+            reason = f"the Hub has no data set or model {repo} that this Space may read"
+        except (HfHubHTTPError, OSError, ValueError) as error:
+            reason = f"{repo} could not be fetched: {str(error).splitlines()[0]}"
+    print(f"error: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    theme = gr.themes.Soft(primary_hue="pink", font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    build(App(find_results())).launch(theme=theme, css=CSS, footer_links=[], ssr_mode=False)

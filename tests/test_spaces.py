@@ -1,0 +1,479 @@
+"""The Gradio Spaces as a visitor meets them: over the API, and in a real browser where there is one."""
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import yaml
+
+from workbench import translation
+from workbench.decoding import text_translator
+from workbench.loading import load_translator
+from workbench.pairs import to_pig_latin
+from workbench.words import english_words
+
+ROOT = Path(__file__).resolve().parents[1]
+SPACES = ("translator", "results")
+WORDS = [first + second for first in ("b", "st", "qu", "pl", "") for second in ("at", "end", "ill", "op", "um", "ask")]
+TINY = ["--hidden_size", 32, "--encoder_layers", 1, "--decoder_layers", 1, "--num_attention_heads", 2]
+FAST = [*TINY, "--intermediate_size", 32, "--train_batch_size", 10, "--dropout", 0, "--warmup_steps", 5]
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HOSTILE = (
+    "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> ${1+1} {{value}} stop 🐷"
+)
+JSON = {"Content-Type": "application/json"}
+pytestmark = pytest.mark.slow
+
+
+class Space:
+    """A running Space, over its public API."""
+
+    def __init__(self, url: str):
+        self.url = url
+
+    def call(self, name: str, *data):
+        """What the endpoint answers; the message of what it refuses is raised as a RuntimeError."""
+        with httpx.Client(base_url=f"{self.url}/gradio_api", timeout=120) as client:
+            joined = client.post(f"/call/{name}", content=json.dumps({"data": data}), headers=JSON)
+            joined.raise_for_status()
+            with client.stream("GET", f"/call/{name}/{joined.json()['event_id']}") as stream:
+                lines = [line for line in stream.iter_lines() if line.startswith(("event: ", "data: "))]
+        answer = json.loads(lines[-1].removeprefix("data: "))
+        if lines[-2] == "event: complete":
+            return answer[0] if len(answer) == 1 else answer
+        raise RuntimeError(str(answer))
+
+    def upload(self, path: Path) -> dict:
+        answer = httpx.post(
+            f"{self.url}/gradio_api/upload", files={"files": (path.name, path.read_bytes())}, timeout=60
+        )
+        answer.raise_for_status()
+        return {"path": answer.json()[0], "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+def environment(**variables) -> dict[str, str]:
+    ours = {"MODEL_ID", "DECODER_ONLY_MODEL_ID", "RESULTS_DIR", "RESULTS_REPO"}
+    fixed = {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**inherited, **fixed, **{name: str(value) for name, value in variables.items()}}
+
+
+@contextmanager
+def running(name: str, log: Path, **variables):
+    """Starts a Space on loopback and waits until it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder, url = ROOT / "spaces" / name, f"http://127.0.0.1:{port}"
+    place = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": port, "GRADIO_TEMP_DIR": log.parent / "gradio"}
+    with log.open("w") as output:
+        command = [sys.executable, "-P", "app.py"]
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment(**place, **variables), stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while not answers(url):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield Space(url)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> dict[str, Path]:
+    """Both architectures, each after learning thirty words."""
+    folder = tmp_path_factory.mktemp("models")
+    file = folder / "pairs.tsv"
+    file.write_text("".join(f"{word}\t{to_pig_latin(word)}\n" for word in WORDS))
+    import train_translator
+
+    for architecture in ("encoder-decoder", "decoder-only"):
+        arguments = ["--train_file", file, "--num_train_epochs", 120, "--output_dir", folder / architecture]
+        with pytest.MonkeyPatch.context() as patch:
+            command = ["train_translator.py", *arguments, *FAST, "--architecture", architecture]
+            patch.setattr(sys, "argv", list(map(str, command)))
+            train_translator.main()
+    return {architecture: folder / architecture for architecture in ("encoder-decoder", "decoder-only")}
+
+
+@pytest.fixture(scope="module")
+def references(models) -> dict[str, translation.TextTranslator]:
+    """What the scripts make of the same text with the same models."""
+    return {name: text_translator(*load_translator(str(folder))) for name, folder in models.items()}
+
+
+@pytest.fixture(scope="module")
+def mistaken(references) -> str:
+    """A word that the encoder-decoder gets wrong, at a length that ends."""
+    candidates = [first + second for first in WORDS for second in WORDS]
+    written = references["encoder-decoder"].translate(candidates)
+    wrong = (word for word, answer in zip(candidates, written, strict=True) if answer != to_pig_latin(word))
+    return next(word for word in wrong if word)
+
+
+@pytest.fixture(scope="module")
+def translator(models, tmp_path_factory):
+    names = {"MODEL_ID": models["encoder-decoder"], "DECODER_ONLY_MODEL_ID": models["decoder-only"]}
+    with running("translator", tmp_path_factory.mktemp("space") / "log.txt", **names) as space:
+        yield space
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory, models) -> Path:
+    """Three seeds of one setting and one of another; a broken file, a newer one; figures, one of them broken."""
+    folder = tmp_path_factory.mktemp("studies")
+    for run, seed, accuracy in (
+        ("wide-seed0", 0, 0.8),
+        ("wide-seed1", 1, 0.9),
+        ("wide-seed2", 2, 1.0),
+        ("low", 0, 0.25),
+    ):
+        metrics = {"test": {"word_accuracy": accuracy, "loss": 1 - accuracy}, "validation": {"loss": 0.5}}
+        content = {"metrics": metrics, "seed": seed, "parameters": {"total": 1234}, "schema": 1}
+        write(folder / "capacity" / run / "results.json", json.dumps(content))
+    write(folder / "<b>evil" / "run" / "results.json", json.dumps({**content, "metrics": {"test": {"<i>odd": 0.5}}}))
+    write(folder / "capacity" / "half" / "results.json", '{"metrics": ')
+    write(folder / "capacity" / "list" / "results.json", "[]")
+    write(folder / "capacity" / "newer" / "results.json", json.dumps({**content, "schema": 99}))
+    shutil.copy(models["encoder-decoder"] / "curves.png", folder / "capacity" / "curves.png")
+    write(folder / "capacity" / "broken.png", "no picture")
+    return folder
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def results(studies, tmp_path_factory):
+    with running("results", tmp_path_factory.mktemp("space") / "log.txt", RESULTS_DIR=studies) as space:
+        yield space
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: install it to test the Spaces in a browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+
+
+@pytest.fixture(params=WIDTHS)
+def page(browser, request):
+    """A page at desktop or phone width; no script may fail, nothing but loopback be asked, nothing overflow."""
+    width, height = WIDTHS[request.param]
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(60_000)
+    asked, failed = set(), []
+    page.on("request", lambda seen: asked.add(seen.url))
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    yield page
+    page.wait_for_timeout(200)
+    if folder := os.environ.get("SPACES_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{request.node.name}.png", full_page=True)
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    page.close()
+    assert not failed
+    assert {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
+    assert overflow <= 0
+
+
+def load_app(name: str):
+    """The Space's app.py as a module; nothing is launched."""
+    spec = importlib.util.spec_from_file_location(f"{name}_space", ROOT / "spaces" / name / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_space_is_complete_and_its_pins_agree(name):
+    folder = ROOT / "spaces" / name
+    card = yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])
+    lines = (folder / "requirements.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith(("#", "--")))
+    assert card["sdk"] == "gradio" and card["sdk_version"] == pins["gradio"]
+    assert {"title", "emoji", "colorFrom", "colorTo"} <= card.keys() and card["license"] == "apache-2.0"
+    assert len(card["short_description"]) <= 60  # the Hub refuses more
+    tree = ast.parse((folder / card["app_file"]).read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    tops = {module.split(".")[0] for module in imported} - set(sys.stdlib_module_names)
+    assert tops == pins.keys()
+
+
+@pytest.mark.parametrize(("name", "variable"), [("translator", "MODEL_ID"), ("results", "RESULTS_DIR")])
+def test_a_space_without_its_variable_says_so_in_one_line(name, variable, refused):
+    command = [sys.executable, "-P", "app.py"]
+    folder = ROOT / "spaces" / name
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
+    assert variable in refused(done)
+
+
+def test_the_spaces_rule_and_capitals_are_those_of_the_scripts():
+    app = load_app("translator")
+    words = [*english_words(3000), "well-known", "qu", "y", "squ", "my", "yes", "rhythm"]
+    assert [app.to_pig_latin(word) for word in words] == [to_pig_latin(word) for word in words]
+    for word, answer in (
+        ("Don't", "ontday"),
+        ("STREET", "eetstray"),
+        ("I", "iway"),
+        ("we’re", "erewway"),
+        ("a", "way"),
+    ):
+        expected = translation.restore_capitals(word, translation.restore_apostrophe(word, answer))
+        assert app.restore(word, answer) == expected
+
+
+def test_both_models_answer_as_the_scripts_do_and_mistakes_are_named(translator, references, mistaken):
+    text = f"Quill, stop! BEND {mistaken}; Zebra naïve\n  {WORDS[0]}?"
+    answers = translator.call("translate", text)
+    assert list(answers) == ["encoder-decoder", "decoder-only"]
+    for name, reference in references.items():
+        assert answers[name]["translation"] == "\n".join(reference.lines(text.split("\n")))
+    written = references["encoder-decoder"].translate([mistaken])[0]
+    assert [written, to_pig_latin(mistaken)] in answers["encoder-decoder"]["differs"]
+    assert f"{written} (rule: {to_pig_latin(mistaken)})" in answers["encoder-decoder"]["notes"]
+    assert "unknown to the model: Zebra, naïve." in answers["encoder-decoder"]["notes"]
+
+
+def test_the_models_learned_what_the_page_shows(references):
+    for reference in references.values():
+        right = [answer == to_pig_latin(word) for word, answer in zip(WORDS, reference.translate(WORDS), strict=True)]
+        assert sum(right) >= 24
+
+
+def test_fifty_requests_at_once_are_all_answered_correctly(translator, references, capsys):
+    texts = [f"{first.capitalize()} {second}, {index}!" for index, (first, second) in enumerate(pairs(50))]
+    expected = [{name: next(reference.lines([text])) for name, reference in references.items()} for text in texts]
+
+    def timed(text: str):
+        started = time.perf_counter()
+        answer = translator.call("translate", text)
+        return {name: part["translation"] for name, part in answer.items()}, time.perf_counter() - started
+
+    with ThreadPoolExecutor(50) as pool:
+        answers, seconds = zip(*pool.map(timed, texts), strict=True)
+    cuts = statistics.quantiles(seconds, n=100)
+    with capsys.disabled():
+        machine = f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
+        print(f"\n50 requests at once: p50 {cuts[49]:.2f} s, p95 {cuts[94]:.2f} s ({machine})")
+    assert list(answers) == expected
+
+
+def pairs(count: int) -> list[tuple[str, str]]:
+    return [(WORDS[index % 30], WORDS[(index * 7 + index // 30) % 30]) for index in range(count)]
+
+
+def test_odd_input_comes_back_as_text_and_too_much_is_refused_in_words(translator):
+    for text in ("", "   ", "123 !?", "🐷🐷", "\u202e", "\ud800"):
+        answer = translator.call("translate", text)["encoder-decoder"]
+        assert answer["translation"] == text.replace("\ud800", "?") and answer["notes"] == ""
+    with pytest.raises(RuntimeError, match="1,000,000 characters; at most 5,000"):
+        translator.call("translate", "stop " * 200_000)
+    long = "stop" * 1000
+    assert translator.call("translate", long)["decoder-only"]["translation"] == long
+    with pytest.raises(RuntimeError, match="one word"):
+        translator.call("attention", "two words")
+    with pytest.raises(RuntimeError, match="does not know"):
+        translator.call("attention", "zebra")
+
+
+def test_attention_covers_source_and_output_layer_by_layer(translator, references):
+    for name, answer in translator.call("attention", "Quill").items():
+        assert answer["translation"] == references[name].translate(["quill"])[0]
+        assert [symbol for symbol in answer["source"] if len(symbol) == 1] == list("quill")
+        assert answer["output"] == [*answer["translation"], "</s>"]
+        (weights,) = answer["layers"]
+        assert len(weights) == len(answer["output"]) and {len(row) for row in weights} == {len(answer["source"])}
+        if name == "encoder-decoder":
+            assert [sum(row) for row in weights] == pytest.approx([1] * len(weights), abs=1e-4)
+
+
+def test_a_file_of_a_megabyte_is_translated_and_bad_files_are_refused_in_words(translator, references, tmp_path):
+    file = tmp_path / "book.txt"
+    line = "Stop, <b>bill</b>! The zoo; plum quill.\r\n"
+    file.write_bytes(("\ufeff" + line * (1_000_000 // len(line) - 1)).encode())
+    answer, notes = translator.call("translate_file", translator.upload(file), "encoder-decoder")
+    written = httpx.get(answer["url"], timeout=60).content.decode()
+    expected = next(references["encoder-decoder"].lines([line.strip()]))
+    assert written == f"{expected}\r\n" * (1_000_000 // len(line) - 1)
+    assert Path(answer["path"]).name == "book.pig.txt" and "The, zoo" in notes
+    file.write_bytes(b"stop\nbill\n\xff\n")
+    with pytest.raises(RuntimeError, match="Line 3 of the file is not UTF-8"):
+        translator.call("translate_file", translator.upload(file), "encoder-decoder")
+    file.write_bytes(b"stop " * 200_001)
+    with pytest.raises(RuntimeError, match="1,000,005 bytes; at most 1,000,000"):
+        translator.call("translate_file", translator.upload(file), "encoder-decoder")
+    with pytest.raises(RuntimeError, match="choose a text file"):
+        translator.call("translate_file", None, "encoder-decoder")
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoints"),
+    [("translator", {"/translate", "/attention", "/translate_file"}), ("results", {"/results"})],
+)
+def test_the_endpoints_are_named_and_documented(name, endpoints, request):
+    space = request.getfixturevalue(name)
+    named = httpx.get(f"{space.url}/gradio_api/info", timeout=60).json()["named_endpoints"]
+    assert named.keys() == endpoints
+    assert all(len(endpoint["description"]) > 20 for endpoint in named.values())
+
+
+def test_one_model_alone_makes_one_card(models, browser, tmp_path):
+    with running("translator", tmp_path / "log.txt", MODEL_ID=models["encoder-decoder"]) as space:
+        assert list(space.call("translate", "stop")) == ["encoder-decoder"]
+        page = browser.new_page()
+        page.goto(space.url)
+        page.locator("#answers .card").first.wait_for()
+        assert page.locator("#answers .card").count() == 1
+        assert not page.get_by_label("Model").is_visible()
+        page.close()
+
+
+def open_page(page, space: Space) -> None:
+    """Opens the translator and waits for its first answer: only then does the page listen."""
+    page.goto(space.url)
+    page.locator("#answers .card").first.wait_for()
+
+
+def test_a_visitor_types_and_sees_translations_with_mistakes_marked(page, translator, references, mistaken):
+    open_page(page, translator)
+    box, cards = page.get_by_label("English"), page.locator("#answers .card")
+    box.fill("")
+    box.press_sequentially("Stop", delay=30)
+    page.locator("#answers p", has_text=next(references["encoder-decoder"].lines(["Stop"]))).first.wait_for()
+    box.fill(f"stop {mistaken} zebra")
+    box.press("Enter")
+    written = references["encoder-decoder"].translate([mistaken])[0]
+    cards.first.locator("mark", has_text=re.compile(f"^{written}$")).wait_for()
+    assert f"(rule: {to_pig_latin(mistaken)})" in cards.first.inner_text()
+    assert cards.first.locator("u").inner_text() == "zebra"
+    assert cards.count() == 2 and "decoder-only" in cards.last.inner_text()
+    page.get_by_role("button", name="Quiet squirrels don't yodel.").click()
+    page.locator("#answers u", has_text="squirrels").first.wait_for()
+    assert "Loaded: encoder-decoder (encoder-decoder), decoder-only (decoder-only)" in page.locator("body").inner_text()
+
+
+def test_what_a_visitor_types_is_text_and_never_code(page, translator):
+    open_page(page, translator)
+    box = page.get_by_label("English")
+    box.fill(HOSTILE)
+    answer = page.locator("#answers p", has_text="🐷").first
+    answer.wait_for()
+    assert "<script>" in answer.inner_text() or "script" in answer.locator("u").first.inner_text()
+    assert "${1+1}" in answer.inner_text() and "{{value}}" in answer.inner_text()
+    assert answer.locator("script, img").count() == 0 and page.title() == "Pig Latin translator"
+    box.fill("stop " * 200_000)
+    page.locator("#answers", has_text="1,000,000 characters; at most 5,000").wait_for()
+    box.fill("")
+    page.locator("#answers p", has_text=re.compile("^$")).first.wait_for(state="attached")
+
+
+def test_a_visitor_opens_the_heatmap_of_a_word(page, translator, references):
+    open_page(page, translator)
+    page.get_by_label("English").fill("stop quill zebra")
+    page.locator("#answers u", has_text="zebra").first.wait_for()
+    choose(page, "Word", "quill")
+    images = page.locator("#maps img")
+    images.nth(1).wait_for()
+    sizes = images.evaluate_all("images => images.map(image => [image.naturalWidth, image.clientWidth])")
+    assert len(sizes) == 2 and all(natural > 200 and shown > 200 for natural, shown in sizes)
+    written = [reference.translate(["quill"])[0] for reference in references.values()]
+    titles = page.locator("#maps b").all_inner_texts()
+    assert titles == [f"{name}: {word}" for name, word in zip(references, written, strict=True)]
+    choose(page, "Word", "zebra")
+    page.locator("#maps", has_text="characters that it does not know").wait_for()
+    assert images.count() == 0
+    choose(page, "Word", "stop")
+    page.get_by_role("button", name="Show attention").click()
+    images.nth(1).wait_for()
+
+
+def test_a_visitor_uploads_a_file_and_downloads_its_translation(page, translator, references, tmp_path):
+    file = tmp_path / "lines.txt"
+    file.write_text("Stop, quill!\nplum\n")
+    open_page(page, translator)
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_text("lines.txt").first.wait_for()
+    page.get_by_role("button", name="Translate file").click()
+    page.locator("a[download], button:not([disabled])", has_text="Download").first.wait_for()
+    page.wait_for_function("document.querySelector('textarea[disabled]')?.value.length > 0")
+    with page.expect_download() as download:
+        page.get_by_text("Download", exact=True).click()
+    expected = "\n".join(references["encoder-decoder"].lines(["Stop, quill!", "plum"])) + "\n"
+    assert Path(download.value.path()).read_text() == expected
+    assert download.value.suggested_filename == "lines.pig.txt"
+
+
+def test_results_are_averaged_over_seeds_and_filtered(results):
+    answer = results.call("results", "capacity", "test", "word_accuracy", "")
+    means = {row["setting"]: (row["mean"], row["sd"], row["n"]) for row in answer["means"]}
+    assert means == {"wide": (pytest.approx(0.9), pytest.approx(0.1), 3), "low": (0.25, None, 1)}
+    assert len(answer["runs"]) == 4 and {row["parameters"] for row in answer["runs"]} == {1234}
+    assert [row["run"] for row in results.call("results", "all", "validation", "loss", "SEED1")["runs"]] == [
+        "wide-seed1"
+    ]
+    assert len(results.call("results", "all", "all", "all", "")["runs"]) == 13
+    skipped = " ".join(answer["skipped"])
+    assert (
+        len(answer["skipped"]) == 3
+        and "half/results.json: broken" in skipped
+        and "list/results.json: broken: not" in skipped
+    )
+    assert "newer/results.json: schema 99 is newer" in skipped
+
+
+def test_a_visitor_filters_and_sorts_results_and_sees_the_figures(page, results):
+    page.goto(results.url)
+    means, runs = page.locator("#means tbody tr"), page.locator("#runs tbody tr")
+    runs.nth(3).wait_for()
+    assert "0.9" in means.filter(has_text="wide").inner_text() and "0.1" in means.filter(has_text="wide").inner_text()
+    assert "newer/results.json" in page.locator("#skipped").inner_text()
+    images = page.locator("#comparison img, #figures img")
+    assert all(images.evaluate_all("images => images.map(image => image.naturalWidth > 100)")) and images.count() == 2
+    assert "broken.png: not shown" in page.locator("#figures").inner_text()
+    choose(page, "Sort by", "value")
+    page.get_by_label("Largest first").check()
+    page.locator("#runs tbody tr:first-child", has_text="wide-seed2").wait_for()
+    page.get_by_label("Name contains").fill("low")
+    page.wait_for_function("document.querySelectorAll('#runs tbody tr').length === 1")
+    page.get_by_label("Name contains").fill("evil")
+    choose(page, "Metric", "all")
+    page.locator("#runs tbody tr", has_text="<i>odd").wait_for()
+    assert page.locator("#runs i").count() == 0
+
+
+def choose(page, label: str, option: str) -> None:
+    box = page.get_by_label(label, exact=True)
+    box.click()
+    page.get_by_role("option", name=option, exact=True).click()
