@@ -6,9 +6,15 @@ READY := $(VENV)/.ready
 READY5 := $(VENV5)/.ready
 DEMO := runs/demo
 NAME ?= translator
+MODEL_ID ?= $(DEMO)
+RESULTS_DIR ?= runs
+# A path is taken from here, a Hub name as it is.
+here = $(if $(wildcard $(1)),$(abspath $(1)),$(1))
+SPACE_ENVIRONMENT = MODEL_ID=$(call here,$(MODEL_ID)) RESULTS_DIR=$(call here,$(RESULTS_DIR)) \
+	DECODER_ONLY_MODEL_ID=$(call here,$(DECODER_ONLY_MODEL_ID))
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help demo test test-v5 lint format clean
+.PHONY: help demo test test-v5 space lint format clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -35,6 +41,9 @@ test: $(READY) ## all tests, on transformers 4.57
 
 test-v5: $(READY5) ## all tests that do not need `adapters`, on transformers 5
 	@$(VENV5)/bin/python -m pytest
+
+space: $(READY) ## run a Space here: make space NAME=translator MODEL_ID=runs/demo (or NAME=results RESULTS_DIR=runs)
+	@cd spaces/$(NAME) && $(SPACE_ENVIRONMENT) ../../$(VENV)/bin/python app.py
 
 lint: $(READY) ## ruff: rules and format
 	@$(VENV)/bin/ruff check .

@@ -11,7 +11,10 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import pytest
+from transformers.utils import logging
 
+# transformers 5 draws a bar for every save and load, into the stderr whose lines the tests count.
+logging.disable_progress_bar()
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

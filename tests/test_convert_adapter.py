@@ -41,7 +41,7 @@ def test_there_and_back_and_what_is_refused(peft_folder, tmp_path, run_script, r
         (["here", "there"], "--to is missing: choose one of peft, adapterhub"),
         (["here", "there", "--to", "onnx"], "to: unknown value 'onnx'"),
         (["here", "there", "--to", "peft", "--with_heads", "false"], "did you mean 'with_head'"),
-        (["here"], "target"),
+        (["here"], "required: TARGET"),
     ],
 )
 def test_wrong_options_are_one_line(arguments, message, run_script, refused, tmp_path):

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from workbench.decoding import attention_of, decode_words, greedy_decode, longest_word, pad_prompts
 
 from custom_models import ARCHITECTURES, PigLatinConfig, build_tokenizer
+from workbench.decoding import attention_of, decode_words, greedy_decode, longest_word, pad_prompts
 
 WORDS = ["a", "street", "quick", "impress", "my", "shopping", "zz", "team", "extraordinary", "i"] * 3
 

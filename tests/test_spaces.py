@@ -1,6 +1,7 @@
 """The Gradio Spaces as a visitor meets them: over the API, and in a real browser where there is one."""
 
 import ast
+import contextlib
 import importlib.util
 import json
 import os
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yaml
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from workbench import translation
 from workbench.decoding import text_translator
@@ -192,7 +194,7 @@ def page(browser, request):
     """A page at desktop or phone width; no script may fail, nothing but loopback be asked, nothing overflow."""
     width, height = WIDTHS[request.param]
     page = browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     asked, failed = set(), []
     page.on("request", lambda seen: asked.add(seen.url))
     page.on("pageerror", lambda error: failed.append(str(error)))
@@ -419,12 +421,21 @@ def test_a_visitor_opens_the_heatmap_of_a_word(page, translator, references):
     images.nth(1).wait_for()
 
 
+def upload(page, file: Path) -> None:
+    """Chooses a file, again if the page was not yet listening when it was chosen."""
+    for attempt in range(6):
+        page.locator("input[type=file]").first.set_input_files(file)
+        with contextlib.suppress(PlaywrightTimeout):
+            page.get_by_text(file.name).first.wait_for(timeout=10_000 * (attempt + 1))
+            return
+    raise AssertionError(f"{file.name} never showed up on the page")
+
+
 def test_a_visitor_uploads_a_file_and_downloads_its_translation(page, translator, references, tmp_path):
     file = tmp_path / "lines.txt"
     file.write_text("Stop, quill!\nplum\n")
     open_page(page, translator)
-    page.locator("input[type=file]").set_input_files(file)
-    page.get_by_text("lines.txt").first.wait_for()
+    upload(page, file)
     page.get_by_role("button", name="Translate file").click()
     page.locator("a[download], button:not([disabled])", has_text="Download").first.wait_for()
     page.wait_for_function("document.querySelector('textarea[disabled]')?.value.length > 0")

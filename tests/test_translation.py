@@ -3,10 +3,10 @@
 import pytest
 import torch
 from datasets import Dataset
-from workbench.pairs import to_pig_latin
-from workbench.translation import PairCollator, TextTranslator, encode_pairs, score_continuations, score_words
 
 from custom_models import build_tokenizer
+from workbench.pairs import to_pig_latin
+from workbench.translation import PairCollator, TextTranslator, encode_pairs, score_continuations, score_words
 
 LETTERS = set("abcdefghijklmnopqrstuvwxyz-")
 

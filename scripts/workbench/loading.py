@@ -25,8 +25,11 @@ def load_translator(name: str, trust_remote_code: bool = False):
     config = check_config(folder, trust_remote_code)
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils import logging
 
     import custom_models  # noqa: F401, registers our architectures
+
+    logging.disable_progress_bar()
 
     auto_class = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     options = {"trust_remote_code": trust_remote_code}

@@ -67,8 +67,18 @@ def draw_figures(folder: Path, cells: dict) -> None:
     """
     first = next(iter(cells)).architecture
     views = {
-        "by_hidden_size": ("{s.dataset_size} data set", "hidden size {s.hidden_size}", f"Loss by hidden size, {first}", first),
-        "by_data_set": ("hidden size {s.hidden_size}", "{s.dataset_size} data set", f"Loss by data set, {first}", first),
+        "by_hidden_size": (
+            "{s.dataset_size} data set",
+            "hidden size {s.hidden_size}",
+            f"Loss by hidden size, {first}",
+            first,
+        ),
+        "by_data_set": (
+            "hidden size {s.hidden_size}",
+            "{s.dataset_size} data set",
+            f"Loss by data set, {first}",
+            first,
+        ),
         "by_architecture": (
             "{s.dataset_size} data set, beside hidden size {s.hidden_size}",
             "{s.architecture}",

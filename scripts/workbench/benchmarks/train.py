@@ -170,9 +170,7 @@ def run_trainer(material: Material, model, options: TrainerOptions, callback: Tr
 
 def trainer_arguments(material: Material, options: TrainerOptions):
     """transformers' TrainingArguments for these options, with their schedule."""
-    return training.make_training_arguments(
-        options, math.ceil(len(material.splits["train"]) / options.train_batch_size)
-    )
+    return training.make_training_arguments(options, len(material.splits["train"]))
 
 
 def run_bare_loop(material: Material, model, options: TrainerOptions) -> tuple[StepClock, list[torch.Tensor]]:

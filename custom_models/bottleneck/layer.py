@@ -1,0 +1,390 @@
+"""The bottleneck adapter, the three kinds of module that it is wrapped around, and which modules of a model those are.
+
+Shapes use B (batch), T (tokens), H (hidden size) and R (bottleneck size).
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer, check_target_module_exists
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
+from torch.nn import functional as F
+from transformers.activations import ACT2FN
+
+from .config import FAMILIES, BottleneckConfig, Family
+from .fusion import AttentionFusion, AverageFusion
+
+# PEFT's name for rows of a mixed batch that take no adapter.
+NO_ADAPTER = "__base__"
+# A module of a numbered layer: the stack of layers that it is in, the layer's number there, its name in the layer.
+IN_LAYER = re.compile(r"(?P<stack>.*?)(?:^|\.)(?P<index>\d+)\.(?P<name>.+)")
+MANY_NAMES = 12
+
+
+class Bottleneck(nn.Module):
+    """s · (U f(D x + d) + u), to be added to the residual; Houlsby et al. 2019, figure 2, and He et al. 2022 for s."""
+
+    def __init__(self, config: BottleneckConfig, width: int):
+        super().__init__()
+        size = config.size_for(width)
+        self.down = nn.Linear(width, size)
+        self.activation = ACT2FN[config.non_linearity]
+        self.up = nn.Linear(size, width)
+        learned = config.scaling == "learned"
+        self.scaling = nn.Parameter(torch.ones(1)) if learned else float(config.scaling)
+        self.dropout = config.dropout
+        self.reset_parameters(config.init)
+
+    def reset_parameters(self, init: str) -> None:
+        """Near (`zero_up`: exactly) zero output, so that the model begins as the base model."""
+        for projection in (self.down, self.up):
+            nn.init.zeros_(projection.bias)
+            if init == "truncated_normal":
+                nn.init.trunc_normal_(projection.weight, std=0.01, a=-0.02, b=0.02)
+            elif init == "normal":
+                nn.init.normal_(projection.weight, std=0.02)
+        if init == "zero_up":
+            nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
+            nn.init.zeros_(self.up.weight)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """(B, T, H) to (B, T, H), without the residual."""
+        delta = self.up(self.activation(self.down(states)))
+        return F.dropout(self._scaled(delta), self.dropout, self.training)
+
+    def code(self, states: torch.Tensor) -> torch.Tensor:
+        """(B, T, H) to the scaled activations (B, T, R) of the bottleneck, which `AttentionFusion` works on."""
+        return self._scaled(self.activation(self.down(states)))
+
+    def output_bias(self) -> torch.Tensor:
+        """What the output is for a code of zeros, (H,)."""
+        return self._scaled(self.up.bias)
+
+    def _scaled(self, tensor: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.scaling, float) and self.scaling == 1.0:
+            return tensor
+        return tensor * self.scaling
+
+
+class BottleneckLayer(nn.Module, BaseTunerLayer):
+    """A module of the base model with any number of named adapters, of which at most one is active.
+
+    `bottleneck_adapters` holds adapters and fusions, `bottleneck_norms` the LayerNorm's copies trained with them.
+    """
+
+    adapter_layer_names = ("bottleneck_adapters", "bottleneck_norms")
+
+    def __init__(self, base_layer: nn.Module):
+        super().__init__()
+        self.base_layer = base_layer
+        self.bottleneck_adapters = nn.ModuleDict()
+        self.bottleneck_norms = nn.ModuleDict()
+        self.placements: dict[str, str] = {}
+        self.row_adapters: list[str] | None = None
+        self.merged_adapters = []
+        self._active_adapter = []
+        # Adapters whose weights may be trained now: a switch need not visit the others, of which there may be many.
+        self._unfrozen: set[str] = set()
+
+    def add(self, name: str, placement: str, adapter: nn.Module | None, norm: nn.Module | None) -> None:
+        """Adds what the adapter `name` has at this module: a bottleneck or a fusion, a LayerNorm, or both."""
+        self.placements[name] = placement
+        if adapter is not None:
+            self.bottleneck_adapters[name] = adapter
+        if norm is not None:
+            self.bottleneck_norms[name] = norm
+        self._unfrozen.add(name)
+        self._move_adapter_to_device_of_base_layer(name)
+
+    def base_norm(self) -> nn.Module | None:
+        """The base model's LayerNorm at this module, if it has one."""
+        return None
+
+    def norm(self, name: str | None) -> nn.Module:
+        """The LayerNorm to use under the adapter `name`: its own copy, or the base model's."""
+        return self.bottleneck_norms[name] if name in self.bottleneck_norms else self.base_norm()
+
+    def delta(self, name: str, states: torch.Tensor) -> torch.Tensor:
+        """What the adapter or fusion `name` adds, (B, T, H), computed from `states` (B, T, H)."""
+        adapter = self.bottleneck_adapters[name]
+        source = states if torch.is_autocast_enabled(states.device.type) else states.to(self._adapter_dtype(adapter))
+        if isinstance(adapter, (AttentionFusion, AverageFusion)):
+            output = adapter(source, [self.bottleneck_adapters[member] for member in adapter.members])
+        else:
+            output = adapter(source)
+        return output.to(states.dtype)
+
+    def _adapter_dtype(self, adapter: nn.Module) -> torch.dtype:
+        member = self.bottleneck_adapters[adapter.members[0]] if hasattr(adapter, "members") else adapter
+        return member.down.weight.dtype
+
+    def forward(self, *inputs, **kwargs):
+        if self.row_adapters is not None and not self._disable_adapters:
+            return self._mixed_forward(*inputs, **kwargs)
+        active = None if self._disable_adapters or not self._active_adapter else self._active_adapter[0]
+        return self.adapted(active, *inputs, **kwargs)
+
+    def adapted(self, name: str | None, *inputs, **kwargs):
+        """The module's output under the adapter `name`, or the base model's for None or a name that is not here."""
+        raise NotImplementedError
+
+    def _mixed_forward(self, *inputs: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
+        """Each row under its own adapter: one pass for each adapter, over its rows."""
+        batch = inputs[0].shape[0]
+        # Beam search repeats each row in place.
+        names = [name for name in self.row_adapters for _ in range(batch // len(self.row_adapters))]
+        output = None
+        for name in dict.fromkeys(names):
+            rows = torch.tensor([row for row, other in enumerate(names) if other == name], device=inputs[0].device)
+            chosen = None if name == NO_ADAPTER else name
+            part = self.adapted(chosen, *(x[rows] for x in inputs), **{key: x[rows] for key, x in kwargs.items()})
+            output = part.new_empty(batch, *part.shape[1:]) if output is None else output
+            output[rows] = part
+        return output
+
+    def set_adapter(self, adapter_names: str | list[str], inference_mode: bool = False) -> None:
+        """As in PEFT, but for one adapter at a time.
+
+        Raises:
+            ValueError: more than one name.
+        """
+        if not isinstance(adapter_names, str) and len(adapter_names) > 1:
+            raise ValueError(
+                f"{len(adapter_names)} adapters at once {adapter_names}: set one, or fuse them (FusionConfig)"
+            )
+        names = [adapter_names] if isinstance(adapter_names, str) else list(adapter_names)
+        self.set_requires_grad(self._unfrozen.difference(names), False)
+        self.set_requires_grad(names, not inference_mode)
+        self._active_adapter = names
+
+    def set_requires_grad(self, adapter_names: str | Iterable[str], requires_grad: bool = True) -> None:
+        """Unfreezes or freezes the weights of the adapters named."""
+        for name in {adapter_names} if isinstance(adapter_names, str) else set(adapter_names):
+            for part in (self.bottleneck_adapters, self.bottleneck_norms):
+                if name in part:
+                    part[name].requires_grad_(requires_grad)
+            (self._unfrozen.add if requires_grad else self._unfrozen.discard)(name)
+
+    def delete_adapter(self, adapter_name: str) -> None:
+        self.placements.pop(adapter_name, None)
+        self._unfrozen.discard(adapter_name)
+        super().delete_adapter(adapter_name)
+
+    def _get_base_layer_device_and_dtype(self, base_layer: nn.Module):
+        weight = next(base_layer.parameters(), None)
+        return (None, None) if weight is None else (weight.device, weight.dtype)
+
+
+class SublayerOutput(BottleneckLayer):
+    """Around the end of a post-LayerNorm sub-layer: LayerNorm(dropout(dense(h)) + x), as in BERT."""
+
+    def base_norm(self) -> nn.Module:
+        return self.base_layer.LayerNorm
+
+    def adapted(self, name: str | None, hidden_states: torch.Tensor, input_tensor: torch.Tensor) -> torch.Tensor:
+        """(B, T, inner size) and the sub-layer's input (B, T, H) to (B, T, H)."""
+        projected = self.base_layer.dropout(self.base_layer.dense(hidden_states))
+        norm = self.norm(name)
+        if name not in self.bottleneck_adapters:
+            return norm(projected + input_tensor)
+        if self.placements[name] == "houlsby":
+            return norm(projected + self.delta(name, projected) + input_tensor)
+        total = projected + input_tensor
+        source = input_tensor if self.placements[name] == "parallel" else norm(total)
+        return norm(total + self.delta(name, source))
+
+
+class LayerNormOutput(BottleneckLayer):
+    """Around a LayerNorm that closes a sub-layer; it takes the sum of the sub-layer's output and input."""
+
+    def base_norm(self) -> nn.Module:
+        return self.base_layer
+
+    def adapted(self, name: str | None, total: torch.Tensor) -> torch.Tensor:
+        """(B, T, H) to (B, T, H)."""
+        norm = self.norm(name)
+        if name not in self.bottleneck_adapters:
+            return norm(total)
+        return norm(total + self.delta(name, norm(total)))
+
+
+class ModuleOutput(BottleneckLayer):
+    """Around any other module from and to hidden states; the adapter reads its output, or in parallel its input."""
+
+    def adapted(self, name: str | None, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+        """(B, T, any) to (B, T, H); in parallel, the input has H features too."""
+        output = self.base_layer(states, *args, **kwargs)
+        if name not in self.bottleneck_adapters:
+            return output
+        return output + self.delta(name, states if self.placements[name] == "parallel" else output)
+
+
+def wrap(module: nn.Module) -> BottleneckLayer:
+    """The wrapper that fits `module`, from what it is made of."""
+    if all(hasattr(module, part) for part in ("dense", "dropout", "LayerNorm")):
+        return SublayerOutput(module)
+    return LayerNormOutput(module) if isinstance(module, nn.LayerNorm) else ModuleOutput(module)
+
+
+def outer_modules(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """As `named_modules`, without the insides of what adapters have added: many adapters outnumber the model."""
+    yield name, module
+    if isinstance(module, AuxiliaryTrainingWrapper):
+        return
+    inner = [("base_layer", module.base_layer)] if isinstance(module, BottleneckLayer) else module.named_children()
+    for child_name, child in inner:
+        yield from outer_modules(child, f"{name}.{child_name}" if name else child_name)
+
+
+def tuner_layers(model: nn.Module) -> dict[str, BottleneckLayer]:
+    """The adapted modules of `model` by name, without what FSDP puts into names."""
+    named = ((name, module) for name, module in outer_modules(model) if isinstance(module, BottleneckLayer))
+    return {name.replace("_fsdp_wrapped_module.", ""): module for name, module in named}
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """What a module of the base model gets: a bottleneck (the same one in the whole group) and a LayerNorm's copy."""
+
+    group: tuple | None
+    layer_norm: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """A module of the base model: its name, and where in which stack of numbered layers it is."""
+
+    name: str
+    stack: str
+    index: int
+    site: str
+
+    @property
+    def layer(self) -> tuple[str, int]:
+        return self.stack, self.index
+
+
+def places_in(model: nn.Module) -> list[Place]:
+    """Every module but the insides of what is adapted already; one outside numbered layers counts as its own layer."""
+    wrapped = tuple(f"{name}." for name in tuner_layers(model))
+    places = []
+    for name, _ in outer_modules(model):
+        if name and not name.startswith(wrapped):
+            found = IN_LAYER.fullmatch(name)
+            places.append(
+                Place(name, found["stack"], int(found["index"]), found["name"]) if found else Place(name, name, 0, name)
+            )
+    return places
+
+
+def plan_adapter(model: nn.Module, config: BottleneckConfig) -> dict[str, Insertion]:
+    """What each module that gets something gets, by its name in `model`.
+
+    Raises:
+        ValueError: the family is unknown, nothing matches, a layer in `leave_out` does not exist, there is no LayerNorm
+            to train, or a target is inside another one.
+    """
+    family = known_family(model) if config.target_modules is None else None
+    places = places_in(model)
+    if family is None:
+        adapted = {place.name for place in places if check_target_module_exists(config, place.name)}
+    else:
+        adapted = {place.name for place in places if re.fullmatch(getattr(family, config.placement), place.site)}
+    if not adapted:
+        raise ValueError(f"no module matches target_modules {config.target_modules}: {candidates(model)}")
+    check_nesting(adapted | adapted_inside(model, config), set(tuner_layers(model)))
+    normed = layer_norms(model, places, family) if config.train_layer_norm else set()
+    chosen = [place for place in places if place.name in adapted | normed]
+    layers = list(dict.fromkeys(place.layer for place in chosen))
+    check_leave_out(config, len(layers))
+    return {
+        place.name: Insertion(group_of(config, place) if place.name in adapted else None, place.name in normed)
+        for place in chosen
+        if layers.index(place.layer) not in config.leave_out
+    }
+
+
+def adapted_inside(model: nn.Module, config: BottleneckConfig) -> set[str]:
+    """Modules named in `target_modules` that are inside a module adapted earlier, by their names in the base model."""
+    if config.target_modules is None:
+        return set()
+    names = {name.replace(".base_layer", "") for name, _ in outer_modules(model) if ".base_layer." in name}
+    return {name for name in names if check_target_module_exists(config, name)}
+
+
+def group_of(config: BottleneckConfig, place: Place) -> tuple:
+    """Insertions of the same group share one bottleneck."""
+    if config.sharing == "none":
+        return (place.name,)
+    return place.stack, place.index // (1 if config.sharing == "layer" else config.sharing)
+
+
+def layer_norms(model: nn.Module, places: list[Place], family: Family | None) -> set[str]:
+    """Names of the layers' LayerNorms (or of the post-LayerNorm sub-layer outputs that hold them)."""
+    if family is None:
+        raise ValueError("train_layer_norm needs a family that we know: name the LayerNorms in modules_to_save instead")
+    matching = [place.name for place in places if re.fullmatch(family.layer_norm, place.site)]
+    found = {name for name in matching if any(True for _ in model.get_submodule(name).parameters())}
+    if not found:
+        raise ValueError("train_layer_norm is set, but the layers of this model have no LayerNorm: unset it")
+    return found
+
+
+def check_leave_out(config: BottleneckConfig, num_layers: int) -> None:
+    """ValueError if `leave_out` names a layer that does not exist, or every layer."""
+    beyond = [layer for layer in config.leave_out if layer >= num_layers]
+    if beyond:
+        raise ValueError(f"leave_out names layer {beyond[0]}: this model has layers 0 to {num_layers - 1}")
+    if len(set(config.leave_out)) == num_layers:
+        raise ValueError(f"leave_out names all {num_layers} layers: leave at least one in")
+
+
+def check_nesting(targets: set[str], wrapped: set[str]) -> None:
+    """ValueError if one adapted module is inside another: wrapping the outer one would rename the inner one."""
+    for inner in targets | wrapped:
+        parts = inner.split(".")
+        outside = {".".join(parts[:end]) for end in range(1, len(parts))}
+        for outer in sorted(outside & (targets | wrapped)):
+            raise ValueError(f"'{inner}' is inside '{outer}', and both are to be adapted: target one of the two")
+
+
+def known_family(model: nn.Module) -> Family:
+    """Where adapters go in `model`, by the model type of it or of the first model inside it that we know.
+
+    Raises:
+        ValueError: we know none; the text lists modules to name instead.
+    """
+    model_type = base_config(model).get("model_type")
+    if model_type not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise ValueError(
+            f"model type '{model_type}' is none of the families that we know ({known}): {candidates(model)}"
+        )
+    return FAMILIES[model_type]
+
+
+def candidates(model: nn.Module) -> str:
+    """Advice for an error: modules of numbered layers that give hidden states, by their name in the layer."""
+    hidden_size = base_config(model).get("hidden_size")
+    found = {}
+    for place in places_in(model):
+        module = model.get_submodule(place.name)
+        width = getattr(module, "out_features", getattr(module, "nf", None))
+        if place.site != place.name and (isinstance(module, nn.LayerNorm) or (width and width == hidden_size)):
+            found[place.site] = None
+    names = ", ".join(f"'{name}'" for name in list(found)[:MANY_NAMES])
+    return f"give target_modules, such as some of {names}" if found else "give target_modules"
+
+
+def base_config(model: nn.Module) -> dict:
+    """The configuration of `model`, or of the first model inside it whose family we know, as a dict."""
+    found = [getattr(module, "config", None) for _, module in outer_modules(model)]
+    configs = [config for config in found if hasattr(config, "model_type")]
+    known = [config for config in configs if config.model_type in FAMILIES]
+    config = (known or configs or [None])[0]
+    names = ("model_type", "hidden_size", "num_hidden_layers")
+    return {name: getattr(config, name, None) for name in names}
