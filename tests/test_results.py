@@ -86,6 +86,12 @@ def test_a_run_resumes_with_the_same_options_only(tmp_path):
     assert read_run_config(folder)["learning_rate"] == 0.1
 
 
+def test_a_run_killed_as_it_wrote_its_first_file_can_be_started_again(tmp_path):
+    (tmp_path / ".config.yaml.123").write_text("seed")
+    open_run(Arguments(output_dir=str(tmp_path)))
+    assert read_run_config(tmp_path)["seed"] == 0
+
+
 def test_only_the_main_process_writes(tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     open_run(Arguments(output_dir=str(tmp_path / "run")))

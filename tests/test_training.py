@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import TrainerControl, TrainerState
 
 from workbench.errors import UserError
 from workbench.training import (
     WHOLE_FILE,
+    EarlyStopping,
     LengthGroupedSampler,
     WholeCheckpoints,
     last_whole_checkpoint,
@@ -87,3 +89,24 @@ def test_warm_up_is_at_most_a_tenth_of_the_steps_and_extras_reach_the_trainer(tm
 def test_what_transformers_refuses_is_one_error(tmp_path):
     with pytest.raises(UserError, match="TrainingArguments refuses these options"):
         make_training_arguments(arguments(output_dir=str(tmp_path), lr_scheduler_type="bumpy"), 10)
+
+
+def test_early_stopping_counts_what_a_checkpoint_remembers(tmp_path):
+    def stops(losses: list[float]) -> bool:
+        state = TrainerState(log_history=[{"eval_loss": loss, "step": step} for step, loss in enumerate(losses)])
+        control = TrainerControl()
+        EarlyStopping(2).on_evaluate(None, state, control)
+        return control.should_training_stop
+
+    assert not stops([3.0, 2.0, 2.5]) and stops([3.0, 2.0, 2.5, 2.1])
+    assert not stops([3.0, 2.0, 2.5, 1.9])
+
+
+def test_a_run_that_had_stopped_trains_no_further_when_resumed(tmp_path):
+    history = [{"eval_loss": loss, "step": 10 * step} for step, loss in enumerate([1.0, 2.0, 2.0])]
+    TrainerState(global_step=30, log_history=history).save_to_json(str(tmp_path / "trainer_state.json"))
+    made = make_training_arguments(arguments(output_dir=str(tmp_path), num_train_epochs=5), 640)
+    EarlyStopping(3).no_more_steps(made, str(tmp_path))
+    assert made.max_steps == -1
+    EarlyStopping(2).no_more_steps(made, str(tmp_path))
+    assert made.max_steps == 30

@@ -106,7 +106,8 @@ def open_run(arguments) -> Path:
     import yaml
 
     resolved = dataclasses.asdict(arguments) | {"extra": getattr(arguments, "extra", {})}
-    if folder.exists() and any(folder.iterdir()):
+    # What a process left that was killed as it wrote its first file is no run.
+    if folder.exists() and any(not path.name.startswith(f".{CONFIG_FILE}.") for path in folder.iterdir()):
         _check_existing(folder, resolved, arguments)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / CONFIG_FILE, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))

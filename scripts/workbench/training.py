@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import Sampler
 from tqdm import tqdm
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer import TRAINING_ARGS_NAME
+from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from .errors import UserError
@@ -194,6 +194,30 @@ def last_whole_checkpoint(folder: str | Path) -> tuple[str | None, float]:
     return None, 0.0
 
 
+class EarlyStopping(TrainerCallback):
+    """Stops after `patience` evaluations in a row without a lower validation loss.
+
+    It counts in the log that a checkpoint keeps, so that a resumed run ends where an uninterrupted one does;
+    transformers' own counter begins again at zero.
+    """
+
+    def __init__(self, patience: int):
+        self.patience = patience
+
+    def is_over(self, state: TrainerState) -> bool:
+        losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
+        return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.patience
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        control.should_training_stop |= self.is_over(state)
+
+    def no_more_steps(self, args: TrainingArguments, checkpoint: str | None) -> None:
+        """If the run had stopped by itself at `checkpoint`, resuming it trains no further."""
+        if checkpoint is not None:
+            state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
+            args.max_steps = state.global_step if self.is_over(state) else args.max_steps
+
+
 class QuietBar(ProgressCallback):
     """The progress bar alone; `EpochLines` does the talking."""
 
@@ -232,7 +256,8 @@ def make_trainer(
     clock = WholeCheckpoints(seconds)
     callbacks = [clock]
     if arguments.early_stopping_patience:
-        callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
+        callbacks.append(EarlyStopping(arguments.early_stopping_patience))
+        callbacks[-1].no_more_steps(training_arguments, checkpoint)
     trainer = trainer_class(
         model=model,
         args=training_arguments,
