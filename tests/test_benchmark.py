@@ -73,12 +73,12 @@ def test_bare_loop_does_what_the_trainer_does(few):
 
     trainer = train.run_trainer(
         material,
-        train.new_model(material, 0, dropout=0.0, **TINY),
+        train.new_model(material, 0, dropout=0.0, attention_dropout=0.0, **TINY),
         options,
         train.StepClock(),
         trainer_class=LossRecorder,
     )
-    bare = train.new_model(material, 0, dropout=0.0, **TINY)
+    bare = train.new_model(material, 0, dropout=0.0, attention_dropout=0.0, **TINY)
     clock, losses = train.run_bare_loop(material, bare, options)
 
     assert len(clock.moments) == len(losses) == len(trainer.losses) == options.max_steps

@@ -136,7 +136,6 @@ def test_parameter_count_with_layer_norms_and_the_two_layer_head():
 
 
 def test_reduction_factor_is_the_other_way_to_give_the_size():
-    assert bert_base_count.__defaults__ is None
     with torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(BertConfig())
         adapted = get_peft_model(model, BottleneckConfig(reduction_factor=12))
@@ -319,6 +318,8 @@ def test_rows_of_one_batch_take_different_adapters():
     assert not torch.equal(logits(model), mixed), "the names hold for one pass only"
     with pytest.raises(ValueError, match="no adapter 'third'"):
         logits(model, adapter_names=["third", "first", "first"])
+    with pytest.raises(ValueError, match="2 adapter_names for 3 rows: give one for each row"):
+        logits(model, adapter_names=["first", "second"])
     with pytest.raises(ValueError, match="inference"):
         logits(model.train(), adapter_names=names)
 

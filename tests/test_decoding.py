@@ -14,7 +14,8 @@ def translator(request):
     """An untrained model whose end mark is likely enough that its words end, at different lengths."""
     torch.manual_seed(3)
     tokenizer = build_tokenizer(["abcdefghijklmnopqrstuvwxyz"], request.param)
-    config = PigLatinConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, max_position_embeddings=64)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "encoder_layers": 2, "decoder_layers": 2}
+    config = PigLatinConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **sizes)
     model = ARCHITECTURES[request.param](config).eval()
     with torch.no_grad():
         model.lm_head.weight *= 4

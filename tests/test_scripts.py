@@ -22,7 +22,8 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 WORDS = [first + second for first in ("b", "st", "qu", "pl", "") for second in ("at", "end", "ill", "op", "um", "ask")]
 # A model that learns thirty words in seconds.
 TINY = ["--hidden_size", 32, "--encoder_layers", 1, "--decoder_layers", 1, "--num_attention_heads", 2]
-FAST = [*TINY, "--intermediate_size", 32, "--train_batch_size", 10, "--dropout", 0, "--warmup_steps", 5]
+FAST = [*TINY, "--intermediate_size", 32, "--train_batch_size", 10, "--learning_rate", 3e-3, "--warmup_steps", 5]
+FAST += ["--dropout", 0, "--attention_dropout", 0]
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ SPACES = ("translator", "results")
 WORDS = [first + second for first in ("b", "st", "qu", "pl", "") for second in ("at", "end", "ill", "op", "um", "ask")]
 TINY = ["--hidden_size", 32, "--encoder_layers", 1, "--decoder_layers", 1, "--num_attention_heads", 2]
 FAST = [*TINY, "--intermediate_size", 32, "--train_batch_size", 10, "--dropout", 0, "--warmup_steps", 5]
+FAST += ["--attention_dropout", 0, "--learning_rate", 3e-3]
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = (

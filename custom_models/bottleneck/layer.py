@@ -135,6 +135,8 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
     def _mixed_forward(self, *inputs: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
         """Each row under its own adapter: one pass for each adapter, over its rows."""
         batch = inputs[0].shape[0]
+        if batch % len(self.row_adapters):
+            raise ValueError(f"{len(self.row_adapters)} adapter_names for {batch} rows: give one for each row")
         # Beam search repeats each row in place.
         names = [name for name in self.row_adapters for _ in range(batch // len(self.row_adapters))]
         output = None

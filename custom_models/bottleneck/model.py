@@ -241,8 +241,9 @@ def hidden_width(layer: BottleneckLayer, hidden_size: int | None) -> int:
 
 def attention_dropout(model: nn.Module) -> float:
     """The base model's dropout on attention weights, 0.0 if it names none."""
+    config = getattr(model, "config", None)
     names = ("attention_probs_dropout_prob", "attention_dropout")
-    return next((getattr(model.config, name) for name in names if hasattr(model.config, name)), 0.0)
+    return next((getattr(config, name) for name in names if hasattr(config, name)), 0.0)
 
 
 def bottleneck_owners(model: nn.Module, adapter_name: str) -> dict[str, str]:

@@ -38,15 +38,15 @@ class RunArguments:
 class OptimisationArguments:
     """The optimiser and its schedule; names as in transformers.TrainingArguments where one exists."""
 
-    num_train_epochs: float = option(40.0, "passes over the training split")
+    num_train_epochs: float = option(30.0, "passes over the training split")
     max_steps: int = option(-1, "stop after this many optimiser steps instead (-1: by epochs)")
     train_batch_size: int = option(64, "examples per optimiser step, over all processes together")
     eval_batch_size: int = option(256, "examples per evaluation batch, over all processes together")
-    learning_rate: float = option(3e-3, "highest learning rate")
+    learning_rate: float = option(2e-3, "highest learning rate")
     lr_scheduler_type: str = option("cosine", "shape of its decay: cosine, linear, constant, exponential, …")
     lr_decay_per_epoch: float = option(0.0, "multiply the rate by this after each epoch instead (0.99, say; 0: off)")
     warmup_steps: int = option(200, "steps of linear rise to the highest rate; at most a tenth of all steps")
-    weight_decay: float = option(0.01, "AdamW's decoupled weight decay")
+    weight_decay: float = option(0.1, "AdamW's decoupled weight decay")
     adam_beta2: float = option(0.98, "AdamW's second moment decay")
     max_grad_norm: float = option(1.0, "clip the gradient's norm at this")
     early_stopping_patience: int = option(0, "stop after this many epochs without a better validation loss (0: never)")
