@@ -4,6 +4,7 @@ The training script here is a small one of our own, but it is a real process wit
 """
 
 import csv
+import functools
 import json
 import math
 import random
@@ -130,7 +131,9 @@ def test_more_seeds_are_added_to_a_finished_study(train, study):
 
 def start_study(train, study, launcher="", nap=0.05):
     command = [sys.executable, "-c", STUDY, str(train), str(study), launcher, str(nap)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # A shell's background job inherits a deaf ear for Ctrl-C; the study is to have a person's.
+    hear = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear)
 
 
 def test_killed_at_any_time_the_study_ends_the_same(train, study, tmp_path):
