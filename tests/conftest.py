@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Tiny models, and tests that start several processes: one thread each is quickest, and gloo hangs with more.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
