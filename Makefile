@@ -32,7 +32,7 @@ $(READY5): tests/requirements-v5.txt pyproject.toml
 	@$(VENV5)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-v5.txt
 	@touch $@
 
-demo: $(READY) ## train the default translator on generated pairs, about two minutes, and talk to it
+demo: $(READY) ## train a small translator on generated pairs, about two minutes, and talk to it
 	@test -f $(DEMO)/results.json || $(VENV)/bin/python scripts/train_translator.py --config scripts/recipes/demo.yaml --output_dir $(DEMO) --resume_from_checkpoint
 	@$(VENV)/bin/python scripts/translate.py $(DEMO) "The air conditioning is working, my friend!"
 
