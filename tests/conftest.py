@@ -52,3 +52,16 @@ def run_script():
         )
 
     return run
+
+
+@pytest.fixture
+def refused():
+    """Asserts that a process ended with exit code 2 and one line on stderr, and returns that line."""
+
+    def check(process) -> str:
+        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        assert process.returncode == 2, process.stderr
+        assert len(lines) == 1 and lines[0].startswith("error: "), process.stderr
+        return lines[0]
+
+    return check
