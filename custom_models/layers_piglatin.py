@@ -62,9 +62,9 @@ class RotaryPositions(nn.Module):
 
     @torch.no_grad()
     def fill(self) -> None:
-        angles = position_angles(*self.cos.shape, device=self.cos.device).repeat(1, 2)
-        self.cos.copy_(angles.cos())
-        self.sin.copy_(angles.sin())
+        angles = position_angles(*self.cos.shape, device=self.cos.device)
+        self.cos.copy_(angles.cos().repeat(1, 2))
+        self.sin.copy_(torch.cat((-angles.sin(), angles.sin()), dim=-1))
 
     def forward(self, position_ids: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """(B or 1, T) positions to the cosines and sines that `rotate` takes, (B or 1, 1, T, D) each."""
@@ -78,10 +78,12 @@ def position_angles(max_positions: int, width: int, device: torch.device) -> tor
 
 
 def rotate(states: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Rotates feature i of each head with feature i + D/2; (B, N, T, D) to the same shape."""
+    """Rotates feature i of each head with feature i + D/2; (B, N, T, D) to the same shape.
+
+    (x, y) becomes (x cos - y sin, y cos + x sin): the table of sines has the signs.
+    """
     cos, sin = rotary
-    first, second = states.chunk(2, dim=-1)
-    return states * cos + torch.cat((-second, first), dim=-1) * sin
+    return torch.addcmul(states * cos, states.roll(states.shape[-1] // 2, dims=-1), sin)
 
 
 def eager_attention(query, key, value, mask=None, dropout: float = 0.0):

@@ -38,7 +38,7 @@ class RunArguments:
 class OptimisationArguments:
     """The optimiser and its schedule; names as in transformers.TrainingArguments where one exists."""
 
-    num_train_epochs: float = option(30.0, "passes over the training split")
+    num_train_epochs: float = option(45.0, "passes over the training split")
     max_steps: int = option(-1, "stop after this many optimiser steps instead (-1: by epochs)")
     train_batch_size: int = option(64, "examples per optimiser step, over all processes together")
     eval_batch_size: int = option(256, "examples per evaluation batch, over all processes together")

@@ -114,7 +114,9 @@ def decode_words(
         progress: wraps the iterable of batches, e.g. `tqdm`.
     """
     model.eval()
-    encoded = tokenizer(words)["input_ids"] if words else []
+    # The backend alone: transformers' layer around it takes longer than the words do. It may have been told to pad.
+    tokenizer.backend_tokenizer.no_padding()
+    encoded = [encoding.ids for encoding in tokenizer.backend_tokenizer.encode_batch(words)]
     order = sorted(range(len(words)), key=lambda index: len(encoded[index]))
     translations = [""] * len(words)
     for batch in progress([order[start : start + batch_size] for start in range(0, len(order), batch_size)]):
