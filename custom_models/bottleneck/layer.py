@@ -70,6 +70,11 @@ class Bottleneck(nn.Module):
         return tensor * self.scaling
 
 
+def add_to(delta: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    """The sum of both, in the place of an adapter's fresh output: a step makes dozens of such sums, of MiB each."""
+    return delta.add_(states) if delta.dtype == states.dtype else delta + states
+
+
 class BottleneckLayer(nn.Module, BaseTunerLayer):
     """A module of the base model with any number of named adapters, of which at most one is active.
 
@@ -194,10 +199,10 @@ class SublayerOutput(BottleneckLayer):
         if name not in self.bottleneck_adapters:
             return norm(projected + input_tensor)
         if self.placements[name] == "houlsby":
-            return norm(projected + self.delta(name, projected) + input_tensor)
+            return norm(add_to(add_to(self.delta(name, projected), projected), input_tensor))
         total = projected + input_tensor
         source = input_tensor if self.placements[name] == "parallel" else norm(total)
-        return norm(total + self.delta(name, source))
+        return norm(add_to(self.delta(name, source), total))
 
 
 class LayerNormOutput(BottleneckLayer):
@@ -211,7 +216,7 @@ class LayerNormOutput(BottleneckLayer):
         norm = self.norm(name)
         if name not in self.bottleneck_adapters:
             return norm(total)
-        return norm(total + self.delta(name, norm(total)))
+        return norm(add_to(self.delta(name, norm(total)), total))
 
 
 class ModuleOutput(BottleneckLayer):
@@ -222,7 +227,7 @@ class ModuleOutput(BottleneckLayer):
         output = self.base_layer(states, *args, **kwargs)
         if name not in self.bottleneck_adapters:
             return output
-        return output + self.delta(name, states if self.placements[name] == "parallel" else output)
+        return add_to(self.delta(name, states if self.placements[name] == "parallel" else output), output)
 
 
 def wrap(module: nn.Module) -> BottleneckLayer:
