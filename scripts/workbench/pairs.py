@@ -1,7 +1,6 @@
 """Pairs of words: English with its Pig Latin by rule, or any two columns of a user's file; split and saved."""
 
 import csv
-import json
 import random
 import re
 import unicodedata
@@ -11,13 +10,13 @@ from pathlib import Path
 from datasets import Dataset, DatasetDict
 
 from .errors import UserError
+from .tables import is_hub_name, json_objects, load_hub, read_text, split_lines
 from .words import english_words
 
 SIZES = {"large": 22_402, "small": 3_198}
 COLUMNS = ("english", "pig_latin")
 SPLITS = ("train", "validation", "test")
 FEWEST_TO_SPLIT = 10
-FILE_SUFFIXES = (".tsv", ".csv", ".txt", ".jsonl", ".json")
 HEADER_WORDS = frozenset(
     "english pig_latin piglatin pig-latin source target src tgt word words translation input output lemma form "
     "spelling pronunciation grapheme graphemes phoneme phonemes text label from to".split()
@@ -111,42 +110,23 @@ class PairFile:
         return self._first_targets(pairs)
 
     def _read_hub(self) -> list[tuple[str, str]]:
-        if Path(self.path).suffix in FILE_SUFFIXES or not re.fullmatch(r"[\w.-]+/[\w.-]+", self.path):
+        if not is_hub_name(self.path):
             raise UserError(f"{self.path}: no such file (nor a Hub data set's name, 'owner/name')")
-        from datasets import load_dataset
-
-        try:
-            dataset = load_dataset(self.path, split="train")
-        except Exception as error:
-            raise UserError(f"{self.path}: no such file, and the Hub did not give such a data set: {error}") from error
-        source, target = self._pick(dataset.column_names, 0)
-        rows = enumerate(zip(dataset[source], dataset[target], strict=True), start=1)
-        return self._first_targets([self._clean(number, pair) for number, pair in rows])
-
-    def _lines(self) -> list[str]:
-        content = Path(self.path).read_bytes()
-        if b"\0" in content:
-            line = content[: content.index(b"\0")].count(b"\n") + 1
-            raise UserError(f"{self.path}, line {line}: a NUL byte; this is no text file")
-        try:
-            return content.decode("utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            raise UserError(f"{self.path}, line {line}: not UTF-8; save the file as UTF-8") from error
+        splits = load_hub(self.path, hint="; there is no such file either")
+        if "train" not in splits:
+            raise UserError(f"{self.path}: no split 'train'; there are {', '.join(splits)}")
+        table = splits["train"]
+        source, target = self._pick(table.header, 0)
+        rows = zip(table.numbers, table.column(source), table.column(target), strict=True)
+        return self._first_targets([self._clean(number, pair) for number, *pair in rows])
 
     def _json_rows(self):
-        for number, line in enumerate(self._lines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                source, target = self._pick(list(row), number)
-                yield number, (row[source], row[target])
-            except (json.JSONDecodeError, TypeError) as error:
-                raise UserError(f"{self.path}, line {number}: not a JSON object: {error}") from error
+        for number, row in json_objects(self.path, read_text(self.path)):
+            source, target = self._pick(list(row), number)
+            yield number, (row[source], row[target])
 
     def _table_rows(self):
-        lines = self._lines()
+        lines = split_lines(read_text(self.path))
         first = next((line for line in lines if line.strip()), "")
         delimiter = "," if Path(self.path).suffix == ".csv" else "\t" if "\t" in first else " "
         quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE

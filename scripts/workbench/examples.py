@@ -1,0 +1,186 @@
+"""Labelled examples: cells of a table cleaned, labels turned into class ids or numbers."""
+
+import math
+from collections import Counter
+from typing import NamedTuple
+
+from .columns import Columns
+from .errors import UserError, nearest
+from .registry import Task
+from .tables import Table
+
+MISSING = frozenset(("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL"))
+# Labels with fractions and more different values than this are numbers to predict, not names of classes.
+MOST_FRACTIONAL_CLASSES = 10
+
+
+class Example(NamedTuple):
+    """A text, perhaps its pair, its label, and the row that it came from (`place` ends in 'line' or 'row')."""
+
+    text: str
+    pair: str | None
+    label: object
+    place: str
+    number: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.place} {self.number}"
+
+    @property
+    def key(self) -> str:
+        """The same for texts that differ in white space and case alone."""
+        return "\0".join(" ".join(part.casefold().split()) for part in (self.text, self.pair or ""))
+
+
+def text_of(cell, where: str) -> str:
+    """A cell as text without white space around it; '' for a missing one."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if not isinstance(cell, (str, int, float)):
+        raise UserError(f"{where}: a text is wanted, not {type(cell).__name__}")
+    return str(cell).strip()
+
+
+def label_of(cell, where: str):
+    """A cell as a label: text, number or truth value; None for a missing one."""
+    if isinstance(cell, str):
+        cell = cell.strip()
+        return None if cell in MISSING else cell
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    if not isinstance(cell, (int, float)):
+        raise UserError(f"{where}: a label is text or a number, not {type(cell).__name__}")
+    return cell
+
+
+def read_examples(table: Table, columns: Columns, ignored: tuple[str, ...], notes: list[str]) -> list[Example]:
+    """The rows that have a text and a label; the others are counted in `notes`.
+
+    Raises:
+        UserError: no row is left, or a cell is neither text nor number.
+    """
+    wanted = [columns.text, columns.pair or columns.text, columns.label]
+    cells = zip(*(table.column(name) for name in wanted), table.numbers, strict=True)
+    ignored = {name.casefold() for name in ignored}
+    kept: list[Example] = []
+    dropped: Counter[str] = Counter()
+    for text, pair, label, number in cells:
+        where = f"{table.place} {number}"
+        text, pair, label = text_of(text, where), text_of(pair, where), label_of(label, where)
+        if not text or not pair:
+            dropped["without a text"] += 1
+        elif label is None:
+            dropped["without a label"] += 1
+        elif str(label).casefold() in ignored:
+            dropped[f"labelled '{label}'"] += 1
+        else:
+            kept.append(Example(text, pair if columns.pair else None, label, table.place, number))
+    told = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()) or "no rows"
+    if not kept:
+        raise UserError(f"{table.path}: no row has both a text and a label ({told}); {columns.describe()}")
+    if dropped:
+        notes.append(f"{table.path}: {dropped.total():,} row(s) left out: {told}")
+    return kept
+
+
+def as_number(label) -> float | None:
+    """The finite number that a label is or spells; None for text and truth values."""
+    if isinstance(label, bool):
+        return None
+    try:
+        number = float(label)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def class_name(label) -> str:
+    """A label as the name of a class: 1, 1.0 and '1.0' are '1', true is 'true'."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    number = as_number(label)
+    if number is None or isinstance(label, str) and not any(mark in label for mark in ".eE"):
+        return str(label)
+    return str(int(number)) if number == int(number) else repr(number)
+
+
+def looks_like_regression(examples: list[Example]) -> bool:
+    """Whether labels are fractions of many different values (or of as many as there are examples, nearly).
+
+    Raises:
+        UserError: numbers and text are mixed, or one of many fractions is no number; names both rows.
+    """
+    numbers = [as_number(example.label) for example in examples]
+    fractional = any(number is not None and number != int(number) for number in numbers)
+    kinds: dict[str, Example] = {}
+    for example, number in zip(examples, numbers, strict=True):
+        kind = "a number" if number is not None else "a truth value" if isinstance(example.label, bool) else "text"
+        kinds.setdefault(kind, example)
+    if len(kinds) > 1:
+        told = " but ".join(f"'{example.label}' ({example.where}) is {kind}" for kind, example in kinds.items())
+        raise UserError(f"labels of different types: {told}; make them all names or all numbers")
+    distinct = len(set(numbers))
+    return fractional and (distinct > MOST_FRACTIONAL_CLASSES or distinct > len(examples) / 2)
+
+
+def encode_labels(splits: dict[str, list[Example]], task: Task, classes: list[str] | None, notes: list[str]):
+    """The splits with ids (or, for regression, numbers) for labels.
+
+    Args:
+        task: its `labels`, if any, are the names by id.
+        classes: names by id that the training file states.
+
+    Returns:
+        the splits, the label names by id ([] for regression).
+    """
+    is_regression = task.is_regression
+    guessed = not is_regression and task.labels is None and classes is None
+    if guessed and looks_like_regression(splits["train"]):
+        is_regression = True
+        count = len({as_number(example.label) for example in splits["train"]})
+        notes.append(f"the labels are {count:,} different numbers: a number is predicted (regression)")
+    if is_regression:
+        return {name: [_with_number(example) for example in part] for name, part in splits.items()}, []
+    names = list(task.labels or classes or _sorted_names(splits["train"]))
+    if guessed:
+        shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        notes.append(f"{len(names)} classes: {shown}")
+    ids = _ids_by_name(names, may_be_ids=not guessed)
+    fault = "is not in the training split" if guessed else f"is none of {task.name}'s"
+    return {name: [_with_id(example, ids, names, fault) for example in part] for name, part in splits.items()}, names
+
+
+def _sorted_names(examples: list[Example]) -> list[str]:
+    """The classes: numbers by value, text by its letters."""
+    names = {class_name(example.label) for example in examples}
+    return sorted(names, key=lambda name: (as_number(name) is None, as_number(name) or 0.0, name))
+
+
+def _ids_by_name(names: list[str], may_be_ids: bool) -> dict[str, int]:
+    """Ids by name and by name in lower case; by the id itself where a file may have that and no name is a number."""
+    if may_be_ids and all(as_number(name) is None for name in names):
+        ids = {str(number): number for number in range(len(names))}
+    else:
+        ids = {}
+    folded = {name.casefold(): number for number, name in enumerate(names)}
+    if len(folded) == len(names):
+        ids |= folded
+    return ids | {name: number for number, name in enumerate(names)}
+
+
+def _with_number(example: Example) -> Example:
+    number = as_number(example.label)
+    if number is None:
+        raise UserError(f"{example.where}: the label '{example.label}' is no number, and this is a regression")
+    return example._replace(label=number)
+
+
+def _with_id(example: Example, ids: dict[str, int], names: list[str], fault: str) -> Example:
+    name = class_name(example.label)
+    found = ids.get(name, ids.get(name.casefold()))
+    if found is None:
+        raise UserError(
+            f"{example.where}: the label '{name}' {fault}{nearest(name, names)}; there are {', '.join(names)[:200]}"
+        )
+    return example._replace(label=found)
