@@ -142,13 +142,13 @@ def text_translator(model, tokenizer, batch_size: int = 256, num_beams: int = 1)
 
 def pad_prompts(tokenizer, rows: list[list[int]], device: torch.device) -> dict[str, torch.Tensor]:
     """`input_ids` and `attention_mask`, (B, longest), padded on the tokenizer's side."""
-    longest = max(map(len, rows))
+    longest, padding = max(map(len, rows)), tokenizer.pad_token_id
     lengths, places = torch.tensor([[len(row)] for row in rows]), torch.arange(longest)
     if tokenizer.padding_side == "left":
-        padded = [[tokenizer.pad_token_id] * (longest - len(row)) + row for row in rows]
+        padded = [[padding] * (longest - len(row)) + row for row in rows]
         mask = places >= longest - lengths
     else:
-        padded = [row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows]
+        padded = [row + [padding] * (longest - len(row)) for row in rows]
         mask = places < lengths
     return {"input_ids": torch.tensor(padded, device=device), "attention_mask": mask.long().to(device)}
 
