@@ -100,7 +100,7 @@ def test_the_collector_records_what_happened_and_no_path(tmp_path):
 
     collector = FactsCollector({"name": "x"}, powercap=tmp_path / "none")
     log = [{"step": 5, "eval_loss": 1.0}, {"step": 9, "eval_loss": 0.5}, {"step": 12, "eval_loss": 0.75}]
-    state = SimpleNamespace(global_step=0, train_batch_size=4, log_history=log, epoch=1.5)
+    state = SimpleNamespace(global_step=0, train_batch_size=4, log_history=log, epoch=1.5, best_global_step=9)
     collector.on_train_begin(TrainingArguments(tmp_path, learning_rate=0.5, use_cpu=True), state, None)
     state.global_step = 12
     collector.on_train_end(None, state, None)

@@ -9,11 +9,12 @@ import pytest
 import yaml
 from huggingface_hub import constants
 from peft import LoraConfig, get_peft_model
-from published_runs import tiny_model, write_run
+from published_runs import FACTS, tiny_model, write_run
 
 from workbench.cards import read_runs
-from workbench.errors import run_main
-from workbench.packages import read_front_matter
+from workbench.errors import UserError, run_main
+from workbench.hub import PublishArguments, publish_run
+from workbench.packages import model_package, read_front_matter
 
 hub = loopback_hub.hub
 ROOT = Path(__file__).resolve().parents[1]
@@ -132,6 +133,12 @@ def test_runs_with_other_seeds_give_the_card_a_deviation_and_travel_with_it(hub,
     assert len(read_runs([run_folder])) == 1
 
 
+def test_a_run_that_was_never_validated_says_that_its_last_weights_are_published(publish, tmp_path):
+    folder = write_run(tmp_path / "unvalidated", facts={**FACTS, "best_step": None})
+    code, printed = publish("model", folder, REPO, "--dry_run")
+    assert code == 0 and "the weights are those of the last step." in printed.out
+
+
 def _drop(name):
     return lambda folder: (folder / name).unlink()
 
@@ -199,6 +206,13 @@ def test_a_token_without_the_right_is_one_line(hub, publish, run_folder, kind, s
     assert not hub.state.repositories
 
 
+def test_what_to_run_after_a_failed_private_push_keeps_it_private(hub, run_folder, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", hub.tokens.read)
+    arguments = PublishArguments(push_to_hub=REPO, hub_private=True)
+    with pytest.raises(UserError, match=f"publish.py model {run_folder} {REPO} --private$"):
+        publish_run(model_package(run_folder, REPO), arguments, run_folder)
+
+
 def test_no_login_and_no_network_are_one_line_each(publish, run_folder, monkeypatch):
     one_line(*publish("model", run_folder, REPO), "hf auth login")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -255,6 +269,9 @@ def test_a_base_model_that_is_not_on_the_hub_is_named(hub, publish, adapter):
 # Spaces and metrics
 
 
+FRONT = "---\ntitle: Demo\nsdk: gradio\nsdk_version: 6.17.3\napp_file: app.py\n"
+
+
 @pytest.fixture
 def space(tmp_path) -> Path:
     folder = tmp_path / "demo"
@@ -285,6 +302,7 @@ def test_a_space_is_pushed_as_it_is_without_what_is_hidden(hub, publish, space):
         ("README.md", "# Demo\n", "no front matter"),
         ("README.md", "---\ntitle: Demo\nsdk: gradio\nsdk_version: 6.1\napp_file: app.py\n---\n", "no text for 'sdk"),
         ("README.md", "---\ntitle: [\n---\n", "no YAML"),
+        ("README.md", FRONT + "python_version: 3.10\n---\n", "write python_version in quotes"),
     ],
 )
 def test_a_space_that_the_hub_could_not_start_is_refused(publish, space, name, content, says):

@@ -226,3 +226,12 @@ def test_a_token_that_may_not_write_is_refused_before_training(published, run_sc
     done = run_script("train_translator", "--output_dir", folder, "--push_to_hub", "tester/x", environment=environment)
     assert "may only read" in refused(done) and not folder.exists()
     assert hub.tokens.read not in done.stdout + done.stderr and os.environ.get("HF_TOKEN") != hub.tokens.read
+
+
+@pytest.mark.slow
+def test_a_private_push_onto_a_public_model_is_refused_before_training(published, run_script, refused, tmp_path):
+    hub, _ = published
+    environment = hub.environment(token=hub.tokens.write) | {"HF_HUB_OFFLINE": "0"}
+    options = ["--output_dir", tmp_path / "run", "--push_to_hub", ADAPTER, "--hub_private"]
+    done = run_script("train_translator", *options, environment=environment)
+    assert "exists and is public" in refused(done) and not (tmp_path / "run").exists()

@@ -3,24 +3,25 @@
 import ast
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import yaml
+from gradio_client import Client
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from running_spaces import COMMAND, JSON, SPACES, Space, environment, running
 
 from workbench import translation
 from workbench.decoding import text_translator
@@ -28,8 +29,7 @@ from workbench.loading import load_translator
 from workbench.pairs import to_pig_latin
 from workbench.words import english_words
 
-ROOT = Path(__file__).resolve().parents[1]
-SPACES = ("translator", "results")
+NAMES = sorted(folder.name for folder in SPACES.iterdir() if (folder / "app.py").is_file())
 WORDS = [first + second for first in ("b", "st", "qu", "pl", "") for second in ("at", "end", "ill", "op", "um", "ask")]
 TINY = ["--hidden_size", 32, "--encoder_layers", 1, "--decoder_layers", 1, "--num_attention_heads", 2]
 FAST = [*TINY, "--intermediate_size", 32, "--train_batch_size", 10, "--dropout", 0, "--warmup_steps", 5]
@@ -39,72 +39,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> ${1+1} {{value}} stop 🐷"
 )
-JSON = {"Content-Type": "application/json"}
 pytestmark = pytest.mark.slow
-
-
-class Space:
-    """A running Space, over its public API."""
-
-    def __init__(self, url: str):
-        self.url = url
-
-    def call(self, name: str, *data):
-        """What the endpoint answers; the message of what it refuses is raised as a RuntimeError."""
-        with httpx.Client(base_url=f"{self.url}/gradio_api", timeout=120) as client:
-            joined = client.post(f"/call/{name}", content=json.dumps({"data": data}), headers=JSON)
-            joined.raise_for_status()
-            with client.stream("GET", f"/call/{name}/{joined.json()['event_id']}") as stream:
-                lines = [line for line in stream.iter_lines() if line.startswith(("event: ", "data: "))]
-        answer = json.loads(lines[-1].removeprefix("data: "))
-        if lines[-2] == "event: complete":
-            return answer[0] if len(answer) == 1 else answer
-        raise RuntimeError(str(answer))
-
-    def upload(self, path: Path) -> dict:
-        answer = httpx.post(
-            f"{self.url}/gradio_api/upload", files={"files": (path.name, path.read_bytes())}, timeout=60
-        )
-        answer.raise_for_status()
-        return {"path": answer.json()[0], "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
-
-
-def environment(**variables) -> dict[str, str]:
-    ours = {"MODEL_ID", "DECODER_ONLY_MODEL_ID", "RESULTS_DIR", "RESULTS_REPO"}
-    fixed = {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
-    inherited = {name: value for name, value in os.environ.items() if name not in ours}
-    return {**inherited, **fixed, **{name: str(value) for name, value in variables.items()}}
-
-
-@contextmanager
-def running(name: str, log: Path, **variables):
-    """Starts a Space on loopback and waits until it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder, url = ROOT / "spaces" / name, f"http://127.0.0.1:{port}"
-    place = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": port, "GRADIO_TEMP_DIR": log.parent / "gradio"}
-    with log.open("w") as output:
-        command = [sys.executable, "-P", "app.py"]
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment(**place, **variables), stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + 120
-        while not answers(url):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-        yield Space(url)
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +77,7 @@ def mistaken(references) -> str:
 @pytest.fixture(scope="module")
 def translator(models, tmp_path_factory):
     names = {"MODEL_ID": models["encoder-decoder"], "DECODER_ONLY_MODEL_ID": models["decoder-only"]}
-    with running("translator", tmp_path_factory.mktemp("space") / "log.txt", **names) as space:
+    with running(SPACES / "translator", tmp_path_factory.mktemp("space") / "log.txt", **names) as space:
         yield space
 
 
@@ -175,7 +110,7 @@ def write(path: Path, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def results(studies, tmp_path_factory):
-    with running("results", tmp_path_factory.mktemp("space") / "log.txt", RESULTS_DIR=studies) as space:
+    with running(SPACES / "results", tmp_path_factory.mktemp("space") / "log.txt", RESULTS_DIR=studies) as space:
         yield space
 
 
@@ -210,42 +145,54 @@ def page(browser, request):
     assert overflow <= 0
 
 
-def load_app(name: str):
-    """The Space's app.py as a module; nothing is launched."""
-    spec = importlib.util.spec_from_file_location(f"{name}_space", ROOT / "spaces" / name / "app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def load_module(name: str, module: str):
+    """A file of a Space as a module; nothing is launched."""
+    spec = importlib.util.spec_from_file_location(f"{name}_{module}", SPACES / name / f"{module}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_space_is_complete_and_its_pins_agree(name):
-    folder = ROOT / "spaces" / name
+    folder = SPACES / name
     card = yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])
     lines = (folder / "requirements.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if not line.startswith(("#", "--")))
     assert card["sdk"] == "gradio" and card["sdk_version"] == pins["gradio"]
+    assert card["python_version"] == "3.11"  # the Hub's default, 3.10, is too old for scipy and matplotlib
     assert {"title", "emoji", "colorFrom", "colorTo"} <= card.keys() and card["license"] == "apache-2.0"
     assert len(card["short_description"]) <= 60  # the Hub refuses more
-    tree = ast.parse((folder / card["app_file"]).read_text())
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    tops = {module.split(".")[0] for module in imported} - set(sys.stdlib_module_names)
+    imported = {top for path in folder.glob("*.py") for top in imports(path)}
+    siblings = {path.stem for path in folder.glob("*.py")}
+    packages = {"sklearn": "scikit-learn"}
+    tops = {packages.get(top, top) for top in imported - siblings - set(sys.stdlib_module_names)}
     assert tops == pins.keys()
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in names}
+
+
+def test_all_spaces_share_one_gradio():
+    pins = {re.search(r"^gradio==\S+", (SPACES / name / "requirements.txt").read_text(), re.M)[0] for name in NAMES}
+    assert len(pins) == 1
 
 
 @pytest.mark.parametrize(("name", "variable"), [("translator", "MODEL_ID"), ("results", "RESULTS_DIR")])
 def test_a_space_without_its_variable_says_so_in_one_line(name, variable, refused):
-    command = [sys.executable, "-P", "app.py"]
-    folder = ROOT / "spaces" / name
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(COMMAND, cwd=SPACES / name, env=environment(), capture_output=True, text=True, timeout=120)
     assert variable in refused(done)
 
 
 def test_the_spaces_rule_and_capitals_are_those_of_the_scripts():
-    app = load_app("translator")
+    ours = load_module("translator", "translation")
     words = [*english_words(3000), "well-known", "qu", "y", "squ", "my", "yes", "rhythm"]
-    assert [app.to_pig_latin(word) for word in words] == [to_pig_latin(word) for word in words]
+    assert [ours.to_pig_latin(word) for word in words] == [to_pig_latin(word) for word in words]
     for word, answer in (
         ("Don't", "ontday"),
         ("STREET", "eetstray"),
@@ -254,7 +201,7 @@ def test_the_spaces_rule_and_capitals_are_those_of_the_scripts():
         ("a", "way"),
     ):
         expected = translation.restore_capitals(word, translation.restore_apostrophe(word, answer))
-        assert app.restore(word, answer) == expected
+        assert ours.restore(word, answer) == expected
 
 
 def test_both_models_answer_as_the_scripts_do_and_mistakes_are_named(translator, references, mistaken):
@@ -352,8 +299,36 @@ def test_the_endpoints_are_named_and_documented(name, endpoints, request):
     assert all(len(endpoint["description"]) > 20 for endpoint in named.values())
 
 
+def fill(space: Space, file: dict) -> httpx.Response:
+    """Asks for the same long work until the queue takes no more; returns the refusal."""
+    with httpx.Client(base_url=f"{space.url}/gradio_api", timeout=60) as client:
+        for _ in range(100):
+            body = json.dumps({"data": [file, "encoder-decoder"]})
+            answer = client.post("/call/translate_file", content=body, headers=JSON)
+            if answer.status_code != 200:
+                return answer
+    raise AssertionError("the queue has no bound")
+
+
+def test_a_full_queue_is_said_to_clients_and_visitors(models, page, tmp_path):
+    letters = "abdeiklmnopqstu"
+    words = itertools.islice(map("".join, itertools.product(letters, repeat=6)), 0, None, 570)
+    (tmp_path / "long.txt").write_text(" ".join(itertools.islice(words, 19_900)))
+    with running(SPACES / "translator", tmp_path / "log.txt", MODEL_ID=models["encoder-decoder"]) as space:
+        client = Client(space.url, verbose=False)
+        open_page(page, space)
+        file = space.upload(tmp_path / "long.txt")
+        refusal = fill(space, file)
+        assert refusal.status_code == 503 and "Queue is full. Max size is 64" in refusal.json()["detail"]
+        with pytest.raises(Exception, match="Queue is full! Please try again."):
+            client.predict("stop", api_name="/translate")
+        fill(space, file)
+        page.get_by_label("English").fill("stop")
+        page.get_by_text("This application is currently busy. Please try again.").first.wait_for()
+
+
 def test_one_model_alone_makes_one_card(models, browser, tmp_path):
-    with running("translator", tmp_path / "log.txt", MODEL_ID=models["encoder-decoder"]) as space:
+    with running(SPACES / "translator", tmp_path / "log.txt", MODEL_ID=models["encoder-decoder"]) as space:
         assert list(space.call("translate", "stop")) == ["encoder-decoder"]
         page = browser.new_page()
         page.goto(space.url)
@@ -483,6 +458,32 @@ def test_a_visitor_filters_and_sorts_results_and_sees_the_figures(page, results)
     choose(page, "Metric", "all")
     page.locator("#runs tbody tr", has_text="<i>odd").wait_for()
     assert page.locator("#runs i").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "example", "typed", "shown"),
+    [
+        ("word_accuracy", "Example: words", {"Written": "ab\ncd", "Right": "ab\ncx"}, ["0.5", "0.25", "0.25"]),
+        ("glue", "Example: mrpc", {"Predictions": "1\n0\n1\n1", "References": "1\n0\n0\n1"}, ["0.75", "0.8"]),
+    ],
+)
+def test_a_visitor_scores_on_the_page_of_a_metric(page, tmp_path, name, example, typed, shown):
+    with running(SPACES / name, tmp_path / "log.txt", HF_HOME=tmp_path) as space:
+        page.goto(space.url)
+        page.get_by_role("button", name="Score").wait_for()
+        page.get_by_role("button", name=example).click()
+        page.wait_for_function("document.querySelector('textarea')?.value.length > 3")
+        for label, text in typed.items():
+            page.get_by_label(label, exact=True).fill(text)
+        page.get_by_role("button", name="Score").click()
+        if name == "glue":
+            page.get_by_text("accuracy").first.wait_for()
+            assert all(value in page.locator("body").inner_text() for value in shown)
+        else:
+            page.wait_for_function(
+                "[...document.querySelectorAll('input[type=number]')].some(box => box.value === '0.25')"
+            )
+            assert [box.input_value() for box in page.locator("input[type=number]").all()] == shown
 
 
 def choose(page, label: str, option: str) -> None:

@@ -134,10 +134,13 @@ def read_runs(folders: list[Path]) -> list[RunResults]:
 
 
 def summarise(runs: list[RunResults], needs: tuple[str, ...], where: Path) -> list[Score]:
-    """Every metric of the test and validation splits; UserError for one that is missing or no number."""
-    test = runs[0].metrics.get("test") or {}
-    missing = [name for name in needs if name not in test]
-    if missing or not set(test) - {"loss"}:
+    """Every metric of the test and validation splits; UserError for one that is missing or no number.
+
+    Where the test split has no labels (GLUE), what is told is of the validation split alone.
+    """
+    shown = runs[0].metrics.get("test") or ({} if needs else runs[0].metrics.get("validation")) or {}
+    missing = [name for name in needs if name not in shown]
+    if missing or not set(shown) - {"loss"}:
         name = (missing or ["…"])[0]
         raise UserError(f"{where / RESULTS_FILE}: no metrics.test.{name}, which the card needs; evaluate the run first")
     names = [(split, name) for split in ("test", "validation") for name in runs[0].metrics.get(split) or {}]
@@ -177,7 +180,7 @@ def model_card(repo_id: str, config: dict, runs: list[RunResults], dataset_id: s
         "pipeline_tag": task.pipeline_tag,
         "base_model": facts["base_model"],
         "datasets": [dataset_id] if dataset_id else None,
-        "metrics": sorted({score.name for score in scores if score.split == "test"} - {"loss"}),
+        "metrics": sorted({score.name for score in scores} - {"loss"}),
         "tags": _tags(config, dataset),
         "model-index": _model_index(repo_id, task, scores, dataset, dataset_id, runs),
     }

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import re
+import resource
 import time
 from pathlib import Path
 
@@ -48,7 +50,7 @@ class FactsCollector(TrainerCallback):
         self.training |= {
             "steps": state.global_step,
             "epochs": round(state.epoch or 0.0, 3),
-            "best_step": _best_step(state.log_history),
+            "best_step": state.best_global_step,
             "processes": process_count(),
             "curve": _curve(state.log_history),
         }
@@ -68,20 +70,20 @@ class FactsCollector(TrainerCallback):
         }
 
 
-def _best_step(log_history: list[dict]) -> int | None:
-    """The step with the lowest validation loss."""
-    losses = [(float(entry["eval_loss"]), entry["step"]) for entry in log_history if "eval_loss" in entry]
-    return min(losses)[1] if losses else None
-
-
 def _curve(log_history: list[dict]) -> list[dict[str, float]]:
-    """Step, validation loss and, where measured, validation word accuracy of each evaluation."""
-    names = {"eval_loss": "validation_loss", "eval_word_accuracy": "validation_word_accuracy"}
+    """Step, validation loss and the other validation scores of each evaluation."""
     return [
-        {"step": entry["step"], **{shown: float(entry[name]) for name, shown in names.items() if name in entry}}
+        {"step": entry["step"], **{f"validation_{name}": value for name, value in eval_scores(entry).items()}}
         for entry in log_history
         if "eval_loss" in entry
     ]
+
+
+def eval_scores(entry: dict) -> dict[str, float]:
+    """What an entry of Trainer's log says of an evaluation: its loss and metrics, without its speed."""
+    speed = ("_runtime", "_per_second")
+    names = [name for name in entry if name.startswith("eval_") and not name.endswith(speed)]
+    return {name.removeprefix("eval_"): float(entry[name]) for name in names}
 
 
 def describe_pairs(arguments, columns: list[str]) -> dict:
@@ -92,6 +94,26 @@ def describe_pairs(arguments, columns: list[str]) -> dict:
     if Path(train_file).exists():
         return {"name": Path(train_file).name, "columns": columns}
     return {"name": train_file, "id": train_file, "columns": columns}
+
+
+def describe_task(arguments, data) -> dict:
+    """The data of a classifier's run: its name (never a path), its Hub id if it has one, labels and columns."""
+    described = {"name": data.task.name, "labels": data.label_names, "columns": list(data.splits["train"].column_names)}
+    if arguments.train_file is not None:
+        exists = Path(arguments.train_file).exists()
+        return described | ({"name": Path(arguments.train_file).name} if exists else {"id": arguments.train_file})
+    return described | ({"id": data.task.hub_id} if data.task.hub_id else {"generated": True})
+
+
+def peak_memory_mib() -> float:
+    """This process's highest resident memory so far or, with an accelerator, the most that torch held on it; in MiB."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would also count the process that started this one.
+        return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def describe_hardware() -> dict:

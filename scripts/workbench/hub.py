@@ -23,7 +23,7 @@ class PublishArguments:
     """What a training script accepts to push its result."""
 
     push_to_hub: str | None = option(None, "after evaluation, publish the model as this Hub repository, OWNER/NAME")
-    hub_private: bool = option(False, "make that repository private, if it is new")
+    hub_private: bool = option(False, "make that repository private; refuse one that is public")
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,13 @@ def check_account(repo_id: str) -> None:
 
 
 def check_before_training(arguments: PublishArguments) -> None:
-    """`check_account` in the main process, if the run is to be pushed."""
-    if arguments.push_to_hub and is_main_process():
-        check_account(arguments.push_to_hub)
+    """`check_account` in the main process, if the run is to be pushed, and that nothing private would become public."""
+    if not (arguments.push_to_hub and is_main_process()):
+        return
+    check_account(arguments.push_to_hub)
+    if arguments.hub_private:
+        with plain_errors(arguments.push_to_hub):
+            _refuse_public(_client(), arguments.push_to_hub, "model")
 
 
 def publish_run(package: Package, arguments: PublishArguments, folder: Path) -> str:
@@ -88,7 +92,8 @@ def publish_run(package: Package, arguments: PublishArguments, folder: Path) -> 
     try:
         return push(package, arguments.push_to_hub, arguments.hub_private)
     except UserError as error:
-        again = f"python scripts/publish.py model {folder} {arguments.push_to_hub}"
+        private = " --private" if arguments.hub_private else ""
+        again = f"python scripts/publish.py model {folder} {arguments.push_to_hub}{private}"
         raise UserError(f"{error}; the run in {folder} is complete, so to push it later: {again}") from error
 
 
@@ -157,9 +162,21 @@ def _open_repository(api, package: Package, repo_id: str, private: bool) -> str:
         raise UserError(
             f"{repo_id} exists already, and is a {url.repo_type}, not a {package.kind}: choose another name"
         )
-    if private and not api.repo_info(repo_id, repo_type=package.kind).private:
-        raise UserError(f"{repo_id} exists and is public: make it private on its page first, or leave --private out")
+    if private:
+        _refuse_public(api, repo_id, package.kind)
     return str(url)
+
+
+def _refuse_public(api, repo_id: str, kind: str) -> None:
+    """UserError if the repository is there for all to see; none is fine."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        public = not api.repo_info(repo_id, repo_type=kind).private
+    except RepositoryNotFoundError:
+        return
+    if public:
+        raise UserError(f"{repo_id} exists and is public: make it private on its page first, or push without 'private'")
 
 
 def _operations(package: Package, present: set[str]) -> list:

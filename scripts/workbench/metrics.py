@@ -1,5 +1,6 @@
 """Metrics are `evaluate` modules on disk, the same that ship as Spaces; nothing is fetched."""
 
+import math
 import os
 from functools import cache
 from itertools import count
@@ -54,3 +55,33 @@ def word_scores(predictions: list[str], references: list[str]) -> dict[str, floa
     """`word_accuracy` (0 to 1) and `cer` (edits per reference character) of predicted words."""
     scores = load_metric("word_accuracy").compute(predictions=predictions, references=references)
     return {name: scores[name] for name in ("word_accuracy", "cer")}
+
+
+# Which of GLUE's own configurations gives a score, and under what name.
+GLUE_SCORES = {
+    "accuracy": ("sst2", "accuracy"),
+    "f1": ("mrpc", "f1"),
+    "matthews_correlation": ("cola", "matthews_correlation"),
+    "pearson": ("stsb", "pearson"),
+    "spearman": ("stsb", "spearmanr"),
+}
+
+
+def label_scores(names: tuple[str, ...], predictions: list, references: list) -> dict[str, float]:
+    """The named scores of predicted labels (or, for correlations, numbers).
+
+    Args:
+        names: of `GLUE_SCORES`, or `macro_f1`, the plain mean of the classes' F1.
+    """
+    scores = {}
+    for name in names:
+        if name == "macro_f1":
+            from sklearn.metrics import f1_score
+
+            scores[name] = float(f1_score(references, predictions, average="macro", zero_division=0))
+        else:
+            task, key = GLUE_SCORES[name]
+            value = load_metric("glue", task).compute(predictions=predictions, references=references)[key]
+            # The same answer to everything correlates with nothing.
+            scores[name] = 0.0 if math.isnan(value) else value
+    return scores

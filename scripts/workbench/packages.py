@@ -19,7 +19,8 @@ MODEL_FILES = (
     "tokenizer_config.json special_tokens_map.json vocab.txt vocab.json merges.txt chat_template.jinja "
     "results.json *.png"
 ).split()
-ADAPTER_FILES = [name for name in MODEL_FILES if name != "config.json" and not name.startswith(("model", "generation"))]
+# `config.json` names a classifier's labels, which PEFT's own files do not.
+ADAPTER_FILES = [name for name in MODEL_FILES if not name.startswith(("model", "generation"))]
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # What a Hub repository's code may import: transformers checks for these, and its users have them.
 TRAVELLING = frozenset({"torch", "transformers", "tokenizers"}) | sys.stdlib_module_names
@@ -56,12 +57,23 @@ def model_package(
 
 
 def write_card(folder: Path, repo_id: str | None) -> Package:
-    """Writes the model's `README.md` into its run's folder; returns the package, to be pushed or not."""
+    """Writes the card of a run's model or adapter into its folder; returns the package, to be pushed or not."""
     from .results import write_whole
 
-    package = model_package(folder, repo_id or f"your-name/{_name_for(folder)}")
+    name = repo_id or f"your-name/{_name_for(folder)}"
+    if (folder / "adapter_config.json").is_file():
+        package = adapter_package(folder, name, None if repo_id else _base_name(folder))
+    else:
+        package = model_package(folder, name)
     write_whole(folder / "README.md", package.files["README.md"].decode())
     return package
+
+
+def _base_name(folder: Path) -> str:
+    """What to call an adapter's base model as long as nothing is published: its Hub name, or its folder's."""
+    config = _read_json(folder / "adapter_config.json", "this is no PEFT adapter")
+    name = config.get("base_model_name_or_path") or ""
+    return _name_for(Path(name)) if Path(name).is_dir() else name
 
 
 def _name_for(folder: Path) -> str:
@@ -266,6 +278,8 @@ def _check_front_matter(folder: Path) -> None:
     for name in ("title", "sdk", "sdk_version", "app_file"):
         if not isinstance(card.get(name), str):
             raise UserError(f"{folder / 'README.md'}: the front matter has no text for '{name}'")
+    if not isinstance(card.get("python_version", ""), str):
+        raise UserError(f"{folder / 'README.md'}: write python_version in quotes; YAML reads 3.10 as the number 3.1")
     if card["sdk"] != "gradio":
         raise UserError(f"{folder / 'README.md'}: sdk is '{card['sdk']}', only gradio is known here")
     if len(card.get("short_description", "")) > LONGEST_SHORT_DESCRIPTION:

@@ -17,6 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from .errors import UserError
+from .facts import eval_scores
 from .results import process_count, write_whole
 
 WHOLE_FILE = "whole.json"
@@ -36,11 +37,11 @@ def _simplest(hint) -> type:
     return next((kind for kind in (bool, int, float, str) if kind in allowed), str)
 
 
-def make_training_arguments(arguments, examples: int) -> TrainingArguments:
+def make_training_arguments(arguments, examples: int, **overrides) -> TrainingArguments:
     """TrainingArguments from a script's arguments (`RunArguments` and `OptimisationArguments`) for so many examples.
 
-    Batch sizes are of the whole step: accelerate splits each batch over the processes, so that the same options
-    give the same training on any number of them.
+    `overrides` are fields of TrainingArguments that a script has its own values for. Batch sizes are of the whole step:
+    accelerate splits each batch over the processes, so that the same options give the same training on any number.
     """
     processes = process_count()
     for name in ("train_batch_size", "eval_batch_size"):
@@ -61,7 +62,7 @@ def make_training_arguments(arguments, examples: int) -> TrainingArguments:
         "accelerator_config": {"split_batches": True},
         "learning_rate": arguments.learning_rate,
         "lr_scheduler_type": arguments.lr_scheduler_type,
-        "warmup_steps": min(arguments.warmup_steps, steps // 10),
+        "warmup_steps": steps // 10 if arguments.warmup_steps is None else min(arguments.warmup_steps, steps // 10),
         "weight_decay": arguments.weight_decay,
         "adam_beta2": arguments.adam_beta2,
         "max_grad_norm": arguments.max_grad_norm,
@@ -82,7 +83,7 @@ def make_training_arguments(arguments, examples: int) -> TrainingArguments:
         "ddp_find_unused_parameters": False,
     }
     try:
-        return TrainingArguments(**{**options, **arguments.extra})
+        return TrainingArguments(**{**options, **overrides, **arguments.extra})
     except (ValueError, TypeError) as error:
         raise UserError(f"transformers.TrainingArguments refuses these options: {error}") from error
 
@@ -127,10 +128,18 @@ class LengthGroupedSampler(Sampler):
 class WorkbenchTrainer(Trainer):
     """Trainer with our length grouping and, if asked for, a learning rate multiplied after every epoch.
 
-    `train_dataset` is a list of examples with `input_ids` and `labels`.
+    `train_dataset` is a list of examples with `input_ids` and `labels`; `parameter_groups` are the optimiser's, where
+    not all weights have the same rate.
     """
 
     lr_decay_per_epoch = 0.0
+    parameter_groups: list[dict] | None = None
+
+    def create_optimizer(self, *arguments):
+        if self.parameter_groups is not None and self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = kind(self.parameter_groups, **options)
+        return super().create_optimizer(*arguments)
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         if not self.lr_decay_per_epoch or self.lr_scheduler is not None:
@@ -232,14 +241,9 @@ class EpochLines(TrainerCallback):
         if not state.is_world_process_zero or "eval_loss" not in (logs or {}):
             return
         train = [f"training loss {float(entry['loss']):.4f}" for entry in state.log_history if "loss" in entry][-1:]
-        shown = [f"{name.removeprefix('eval_').replace('_', ' ')} {float(logs[name]):.4f}" for name in _shown(logs)]
+        shown = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in eval_scores(logs).items()]
         where = f"epoch {float(logs['epoch']):5.2f}  step {state.global_step:6d}"
         tqdm.write("  ".join([where, *train, *shown]))
-
-
-def _shown(logs: dict) -> list[str]:
-    speed = ("_runtime", "_per_second")
-    return [name for name in logs if name.startswith("eval_") and not name.endswith(speed)]
 
 
 def make_trainer(

@@ -1,6 +1,6 @@
 """The metrics' page: choose a GLUE task, paste predictions and references, one number per line, and see the scores."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import evaluate
@@ -23,6 +23,7 @@ TASKS = (
     "wnli",
     "hans",
 )
+EXAMPLES = [("mrpc", "1\n0\n1\n1", "1\n0\n0\n1"), ("stsb", "0\n1\n4.5", "0\n1\n5")]
 
 
 @cache
@@ -59,18 +60,22 @@ def read(text: str, task: str) -> list[float] | list[int]:
 
 def build() -> gr.Blocks:
     """The page, with the endpoint /score."""
-    with gr.Blocks(title="GLUE") as page:
+    with gr.Blocks(title="GLUE", analytics_enabled=False) as page:
         gr.Markdown("# GLUE's metrics\nOne number per line on both sides.")
         task = gr.Dropdown(TASKS, value="mrpc", label="Task")
         with gr.Row():
             answers = gr.Textbox(label="Predictions", lines=8)
             right = gr.Textbox(label="References", lines=8)
+        with gr.Row():
+            for example in EXAMPLES:  # gr.Examples fails at times while the page loads
+                fill = gr.Button(f"Example: {example[0]}", size="sm", min_width=100)
+                fill.click(partial(list, example), None, [task, answers, right], api_visibility="private")
         button = gr.Button("Score", variant="primary")
         scores = gr.JSON(label="Scores")
         button.click(score, [task, answers, right], scores, api_name="score")
-        gr.Examples([["mrpc", "1\n0\n1\n1", "1\n0\n0\n1"], ["stsb", "0\n1\n4.5", "0\n1\n5"]], [task, answers, right])
     return page.queue(max_size=MOST_WAITING)
 
 
 if __name__ == "__main__":
-    build().launch()
+    theme = gr.themes.Soft(primary_hue="pink", font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    build().launch(theme=theme, footer_links=[], ssr_mode=False)

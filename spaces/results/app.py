@@ -6,27 +6,24 @@ RESULTS_DIR names a folder, or else RESULTS_REPO a data set or model on the Hub,
 import base64
 import html
 import io
-import json
 import math
 import os
-import re
-import statistics
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import gradio as gr
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from matplotlib.figure import Figure
+from reading import MAX_BYTES, average, read_folder, study_of
 
-SCHEMA = 1
 ALL = "all"
-MAX_BYTES, MAX_FILES, MAX_ROWS, MAX_PICTURES, MAX_BARS = 1_000_000, 5_000, 500, 24, 30
+MAX_ROWS, MAX_PICTURES, MAX_BARS = 500, 24, 30
 RUN_COLUMNS = ("study", "run", "split", "metric", "value", "seed", "parameters")
 MEAN_COLUMNS = ("study", "setting", "split", "metric", "mean", "sd", "n", "parameters")
 SORTS = ("study", "setting", "split", "metric", "value", "parameters")
 CSS = """
+.gradio-container .html-container { padding: 0; }
 .table, .cards { overflow-wrap: anywhere; } .table table { width: 100%; border: 0; border-collapse: collapse; }
 .table th, .table td { text-align: left; padding: 5px 8px; border: 0; border-bottom: 1px solid #8886; }
 .table tr { border: 0; }
@@ -34,6 +31,7 @@ CSS = """
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); gap: 14px; align-items: start; }
 .cards figure { background: white; color: #333; border-radius: 10px; padding: 10px; margin: 0; }
 .skipped { background: #fdf3d8; color: #5c4400; border-radius: 10px; padding: 10px 16px; overflow-wrap: anywhere; }
+.skipped *, .cards figcaption { color: inherit; } .skipped ul { margin: 4px 0 0 18px; }
 .footer { opacity: 0.7; overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   .table thead { display: none; } .table table, .table tbody { display: block; }
@@ -42,70 +40,6 @@ CSS = """
   .table td::before { content: attr(data-column); display: block; font-size: 0.75rem; opacity: 0.6; }
 }
 """
-
-
-class BrokenResultsError(ValueError):
-    """A file that is not a run's results; the message says why."""
-
-
-def read_results(path: Path) -> dict:
-    """The content of a `results.json`, checked as far as this page reads it."""
-    if path.stat().st_size > MAX_BYTES:
-        raise BrokenResultsError(f"larger than {MAX_BYTES:,} bytes")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise BrokenResultsError("broken: not a JSON object")
-        if content.get("schema", 0) > SCHEMA:
-            raise BrokenResultsError(f"schema {content['schema']} is newer than this page's ({SCHEMA})")
-        rows = [
-            (split, name, float(value)) for split, part in content["metrics"].items() for name, value in part.items()
-        ]
-        rows += [("fit", name, float(value)) for name, value in (content.get("fit") or {}).items() if name != "ci"]
-        return {"rows": rows, "seed": int(content["seed"]), "parameters": int(content["parameters"]["total"])}
-    except BrokenResultsError:
-        raise
-    except KeyError as error:
-        raise BrokenResultsError(f"broken: {error} is missing") from error
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise BrokenResultsError(f"broken: {error}") from error
-
-
-def read_folder(root: Path) -> tuple[list[dict], list[str]]:
-    """One row per run, split and metric; and what was skipped, with the reason."""
-    rows, skipped = [], []
-    for path in sorted(root.rglob("results.json"))[:MAX_FILES]:
-        study, run = study_of(root, path.parent.parent), path.parent.name
-        try:
-            content = read_results(path)
-        except BrokenResultsError as error:
-            skipped.append(f"{path.relative_to(root)}: {error}")
-            continue
-        setting = re.sub(r"[-_.]?seed[-_=]?\d+", "", run) or run
-        facts = {"study": study, "run": run, "setting": setting, "seed": content["seed"]}
-        for split, metric, value in content["rows"]:
-            rows.append(
-                {**facts, "split": split, "metric": metric, "value": value, "parameters": content["parameters"]}
-            )
-    return rows, skipped
-
-
-def study_of(root: Path, folder: Path) -> str:
-    """A study's name: its folder's, seen from the root."""
-    return folder.relative_to(root).as_posix() if folder != root and folder.is_relative_to(root) else root.name
-
-
-def average(rows: list[dict]) -> list[dict]:
-    """Mean, sample standard deviation (None for one value) and n over the seeds of each setting, split and metric."""
-    groups = defaultdict(list)
-    for row in rows:
-        groups[tuple(row[name] for name in ("study", "setting", "split", "metric", "parameters"))].append(row["value"])
-    return [
-        dict(zip(("study", "setting", "split", "metric", "parameters"), key, strict=True))
-        | {"mean": statistics.fmean(values), "n": len(values)}
-        | {"sd": statistics.stdev(values) if len(values) > 1 else None}
-        for key, values in groups.items()
-    ]
 
 
 def show_value(value) -> str:
@@ -157,12 +91,12 @@ def picture(png: bytes, caption: str) -> str:
 
 
 class App:
-    """The results under `root`, and what the page and the endpoint show of them."""
+    """The results under `root`, which the page calls `name`, and what the page and the endpoint show of them."""
 
-    def __init__(self, root: Path):
-        self.root = root
-        self.rows, self.skipped = read_folder(root)
-        self.pictures = {path: study_of(root, path.parent) for path in sorted(root.rglob("*.png"))}
+    def __init__(self, root: Path, name: str):
+        self.root, self.name = root, name
+        self.rows, self.skipped = read_folder(root, name)
+        self.pictures = {path: study_of(root, path.parent, name) for path in sorted(root.rglob("*.png"))}
 
     def choices(self, column: str) -> list[str]:
         return [ALL, *sorted({row[column] for row in self.rows})]
@@ -221,9 +155,8 @@ def build(app: App) -> gr.Blocks:
         gr.Markdown("# Results\nWhat the studies measured: every run, and mean and spread over seeds.")
         if app.skipped:
             lines = "".join(f"<li>{html.escape(line)}</li>" for line in app.skipped[:20])
-            gr.HTML(
-                f'<div class="skipped">Skipped, {len(app.skipped)} in all:<ul>{lines}</ul></div>', elem_id="skipped"
-            )
+            skipped = f'<div class="skipped">Skipped, {len(app.skipped)} in all:<ul>{lines}</ul></div>'
+            gr.HTML(skipped, elem_id="skipped")
         with gr.Row():
             boxes = {}
             for name in ("study", "split", "metric"):
@@ -239,7 +172,7 @@ def build(app: App) -> gr.Blocks:
         for title in ("Comparison", "Means over seeds", "Runs", "Figures"):
             gr.Markdown(f"### {title}")
             parts.append(gr.HTML(elem_id=title.split()[0].lower()))
-        gr.HTML(f'<p class="footer">Loaded: {html.escape(app.root.name)}, {len(app.rows):,} values</p>')
+        gr.HTML(f'<p class="footer">Loaded: {html.escape(app.name)}, {len(app.rows):,} values</p>')
         events = [page.load, *(box.change for box in inputs)]
         shown = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
         gr.on(events, app.show, inputs, parts, **shown)
@@ -247,18 +180,21 @@ def build(app: App) -> gr.Blocks:
     return page.queue(max_size=64, default_concurrency_limit=2)
 
 
-def find_results() -> Path:
-    """The folder of results: RESULTS_DIR, or a snapshot of RESULTS_REPO; SystemExit, after one line, without either."""
+def find_results() -> tuple[Path, str]:
+    """The folder of results and its name: RESULTS_DIR, or a snapshot of RESULTS_REPO.
+
+    Raises:
+        SystemExit: neither is there; one line has said why.
+    """
     folder, repo = os.environ.get("RESULTS_DIR"), os.environ.get("RESULTS_REPO")
     if folder and Path(folder).is_dir():
-        return Path(folder).resolve()
+        return Path(folder).resolve(), Path(folder).resolve().name
     reason = (
         f"RESULTS_DIR is no folder: {folder}" if folder else "set RESULTS_DIR (a folder) or RESULTS_REPO (owner/name)"
     )
     for kind in ("dataset", "model") if repo and not folder else ():
         try:
-            patterns = ["*results.json", "*.png"]
-            return Path(snapshot_download(repo, repo_type=kind, allow_patterns=patterns))
+            return Path(snapshot_download(repo, repo_type=kind, allow_patterns=["*results.json", "*.png"])), repo
         except RepositoryNotFoundError:
             reason = f"the Hub has no data set or model {repo} that this Space may read"
         except (HfHubHTTPError, OSError, ValueError) as error:
@@ -269,4 +205,4 @@ def find_results() -> Path:
 
 if __name__ == "__main__":
     theme = gr.themes.Soft(primary_hue="pink", font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    build(App(find_results())).launch(theme=theme, css=CSS, footer_links=[], ssr_mode=False)
+    build(App(*find_results())).launch(theme=theme, css=CSS, footer_links=[], ssr_mode=False)

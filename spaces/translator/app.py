@@ -3,180 +3,27 @@
 MODEL_ID names the encoder-decoder; DECODER_ONLY_MODEL_ID, if set, the decoder-only model: on the Hub, or a folder.
 """
 
-import base64
 import html
-import io
 import os
-import re
 import sys
 import tempfile
-import threading
 import unicodedata
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import gradio as gr
-import torch
-from matplotlib.figure import Figure
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from cards import CSS, card, draw, render, summarise
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from translation import MAX_WORDS, WORD, Piece, TooManyWordsError, Translator, translate_text
 
 MODELS = {
     "encoder-decoder": ("MODEL_ID", AutoModelForSeq2SeqLM),
     "decoder-only": ("DECODER_ONLY_MODEL_ID", AutoModelForCausalLM),
 }
-MAX_CHARACTERS, MAX_FILE_BYTES, MAX_WORDS, MAX_DRAWN = 5_000, 1_000_000, 20_000, 30
-MAX_WAITING, BATCH_SIZE = 64, 256
-WORD = re.compile(r"([^\W\d_]+(?:['’-][^\W\d_]+)*)")
+MAX_CHARACTERS, MAX_FILE_BYTES, MAX_DRAWN, MAX_WAITING = 5_000, 1_000_000, 30, 64
 EXAMPLES = ["The air conditioning is working, my friend!", "Quiet squirrels don't yodel.", "A well-known STREET"]
 OUTPUT = tempfile.TemporaryDirectory(prefix="pig-latin-")
 PROGRESS = gr.Progress()
-CSS = """
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); gap: 14px; }
-.card { background: var(--block-background-fill); border: 1px solid var(--border-color-primary); border-radius: 10px;
-  padding: 12px 16px; overflow-wrap: anywhere; white-space: pre-wrap; }
-.card p { font-size: 1.3rem; line-height: 1.6; margin: 4px 0 8px; } .card b, .footer { opacity: 0.7; }
-.card mark { background: #fde2e1; color: #8a1c13; border-bottom: 2px solid #c5221f; padding: 0 3px; }
-.card u { text-decoration: underline dotted; } .card small { font-size: 0.9rem; }
-.card img { background: white; border-radius: 6px; margin: auto; }
-"""
-
-
-class Piece(NamedTuple):
-    """A word as the model translated it, with the rule's translation; or what stands between words."""
-
-    written: str
-    rule: str = ""
-    kind: str = "between"  # or "right", "differs", or "left" as it is, because the model cannot read it
-
-
-class Translator:
-    """A model, its tokenizer, and the words that it translated lately."""
-
-    def __init__(self, name: str, auto_class):
-        self.name = Path(name).name if Path(name).is_dir() else name
-        # The model's own code runs here, from the repository or beside the weights in the folder. It is trusted because
-        # the Space's owner named it in a variable that visitors cannot set; name nothing that you would not run.
-        options = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": True}
-        self.model = auto_class.from_pretrained(name, **options).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
-        self.characters = {symbol for symbol in self.tokenizer.get_vocab() if len(symbol) == 1}
-        self.longest = self.model.config.max_position_embeddings // 2 - 2  # a decoder-only row holds word and answer
-        self.lock = threading.Lock()  # threads cannot share a tokenizer that pads
-
-    def plain(self, word: str) -> str | None:
-        """The word as the model reads it: in lower case and without apostrophes where it must be; None if it cannot."""
-        forms = [form for cased in (word, word.lower()) for form in (cased, re.sub("['’]", "", cased))]
-        return next((form for form in forms if self.characters.issuperset(form) and len(form) <= self.longest), None)
-
-    def translate(self, words: set[str], progress: Callable = iter) -> dict[str, str]:
-        """The plain words' translations; words of like length share a batch, and `progress` wraps the batches."""
-        ordered = sorted(words, key=len)
-        batches = [ordered[at : at + BATCH_SIZE] for at in range(0, len(ordered), BATCH_SIZE)]
-        return {word: answer for batch in progress(batches) for word, answer in self._generate(batch)}
-
-    @torch.inference_mode()
-    def _generate(self, words: list[str]) -> Iterable[tuple[str, str]]:
-        with self.lock:
-            inputs = self.tokenizer(words, padding=True, return_tensors="pt")
-        limit = min(self.longest, 3 * max(map(len, words)) + 8)  # where a model stops that does not find its end
-        output = self.model.generate(**inputs, do_sample=False, max_new_tokens=limit)
-        prompt_length = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
-        return zip(words, self.tokenizer.batch_decode(output[:, prompt_length:], skip_special_tokens=True), strict=True)
-
-    @torch.inference_mode()
-    def attention(self, word: str) -> dict:
-        """A plain word's translation, and per layer the attention weights (output, source), the mean over heads."""
-        ((_, written),) = self._generate([word])
-        with self.lock:
-            prompt, target = (self.tokenizer([text], return_tensors="pt")["input_ids"] for text in (word, written))
-        if self.model.config.is_encoder_decoder:
-            layers = self.model(input_ids=prompt, labels=target, output_attentions=True).cross_attentions
-        else:  # `<s> word <eop> written </s>`: the symbol at place t is written from the state at place t - 1
-            end = target.new_tensor([[self.model.config.eos_token_id]])
-            target = torch.cat((target[:, 1:-1], end), dim=1)
-            layers = self.model(torch.cat((prompt, target), dim=1), output_attentions=True).attentions
-            layers = [layer[:, :, prompt.shape[1] - 1 : -1, : prompt.shape[1]] for layer in layers]
-        source, output = (self.tokenizer.convert_ids_to_tokens(ids[0].tolist()) for ids in (prompt, target))
-        weights = [layer[0].mean(dim=0).tolist() for layer in layers]
-        return {"translation": written, "source": source, "output": output, "layers": weights}
-
-
-def to_pig_latin(word: str) -> str:
-    """The rule, in lower case: what stands before the first vowel ("qu" is a block) goes behind the rest, then "ay"."""
-    parts = [(part, len(re.match(r"y?(?:qu|[^aeiouy])*", part)[0])) for part in word.split("-")]
-    return "-".join(part[onset:] + part[:onset] + "ay" if onset else f"{part}way" for part, onset in parts)
-
-
-def restore(word: str, translation: str) -> str:
-    """Gives the translation the apostrophe (behind the letters that it followed) and the capitals of the word."""
-    if found := re.search("['’]", word):
-        before = word[: found.start()].lower()
-        kept = next((before[at:] for at in range(len(before)) if translation.startswith(before[at:])), "")
-        translation = kept + found[0] + translation[len(kept) :] if kept else translation
-    if word.isupper() and len(word) > 1:
-        return translation.upper()
-    return translation[:1].upper() + translation[1:] if word[:1].isupper() else translation
-
-
-def translate_text(translator: Translator, text: str, progress: Callable = iter) -> list[Piece]:
-    """The text in pieces; gr.Error if it has too many different words."""
-    text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())  # a lone surrogate becomes "?"
-    plain = {word: translator.plain(word) for word in WORD.findall(text)}
-    known = {form for form in plain.values() if form is not None}
-    if len(known) > MAX_WORDS:
-        raise gr.Error(f"{len(known):,} different words; at most {MAX_WORDS:,} are possible. Please split the file.")
-    written = translator.translate(known, progress)
-
-    def judge(word: str) -> Piece:
-        form = plain[word]
-        if form is None:
-            return Piece(word, kind="left")
-        rule, answer = to_pig_latin(form.lower()), written[form]
-        kind = "right" if answer.lower() == rule else "differs"
-        return Piece(answer if form == word else restore(word, answer), restore(word, rule), kind)
-
-    return [judge(piece) if index % 2 else Piece(piece) for index, piece in enumerate(WORD.split(text))]
-
-
-def summarise(pieces: list[Piece]) -> str:
-    """How the model's words compare with the rule's, and which it could not read, in two lines at most."""
-    read = [piece for piece in pieces if piece.kind in ("right", "differs")]
-    wrong = [f"{piece.written} (rule: {piece.rule})" for piece in read if piece.kind == "differs"]
-    left = [piece.written[:40] for piece in pieces if piece.kind == "left"]
-    lines = [f"{len(wrong):,} of {len(read):,} words differ from the rule: {listed(wrong)}."] if wrong else []
-    lines += [f"Left as they are, too long or with characters unknown to the model: {listed(left)}."] if left else []
-    return "\n".join(lines) or ("All words as the rule has them." if read else "")
-
-
-def listed(words: list[str], shown: int = 8) -> str:
-    different = list(dict.fromkeys(words))
-    return ", ".join(different[:shown] + ["…"] * (len(different) > shown))
-
-
-def card(title: str, body: str, notes: str = "") -> str:
-    return f'<div class="card"><b>{title}</b>{body}<small>{html.escape(notes)}</small></div>'
-
-
-def render(pieces: list[Piece]) -> str:
-    """The translation as HTML; whatever a person typed is text in it, never a tag."""
-    tags = {"differs": "<mark>{}</mark>", "left": "<u>{}</u>"}
-    answer = "".join(tags.get(piece.kind, "{}").format(html.escape(piece.written)) for piece in pieces)
-    return f'<p aria-live="polite">{answer}</p>'
-
-
-def draw(weights: list[list[float]], source: list[str], output: list[str], title: str) -> str:
-    """A heatmap of attention weights, output symbols (rows) by source symbols (columns), as an HTML image."""
-    figure = Figure(figsize=(2.2 + 0.3 * len(source), min(1.6 + 0.3 * len(output), 14)), layout="constrained")
-    axis = figure.subplots()
-    image = axis.imshow(weights, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    axis.set(title=title, xlabel="source", ylabel="output")
-    axis.set_xticks(range(len(source)), source)
-    axis.set_yticks(range(len(output)), output)
-    figure.colorbar(image, ax=axis, label="attention weight")
-    figure.savefig(png := io.BytesIO(), format="png", dpi=110)
-    return f'<img alt="attention, {title}" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
 
 
 def read_file(path: str | None) -> str:
@@ -276,7 +123,10 @@ class App:
             How its words compare with the rule's, and which are left as they are.
         """
         text, track = read_file(path), partial(progress.tqdm, desc="Translating")
-        pieces = translate_text(self.translators[architecture], text, track)
+        try:
+            pieces = translate_text(self.translators[architecture], text, track)
+        except TooManyWordsError as error:
+            raise gr.Error(str(error)) from error
         for old in Path(OUTPUT.name).iterdir():  # one file at a time, and Gradio has copied the one before
             old.unlink()
         result = Path(OUTPUT.name) / f"{Path(path).stem}.pig.txt"
@@ -330,12 +180,22 @@ def build_file_part(app: App) -> None:
     )
 
 
+def load(variable: str, auto_class) -> Translator | None:
+    """The model that a variable names, if it is set; SystemExit, after one line, if it cannot be loaded."""
+    name = os.environ.get(variable)
+    try:
+        return Translator(name, auto_class) if name else None
+    except (OSError, ValueError) as error:
+        print(f"error: {variable}: {name} cannot be loaded: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(2)
+
+
 def main() -> None:
-    chosen = {name: os.environ.get(variable) for name, (variable, _) in MODELS.items()}
-    if not chosen["encoder-decoder"]:
+    if not os.environ.get("MODEL_ID"):
         print("error: MODEL_ID is not set; name a translator on the Hub (owner/name) or its folder", file=sys.stderr)
         sys.exit(2)
-    app = App({name: Translator(model, MODELS[name][1]) for name, model in chosen.items() if model})
+    loaded = {name: load(*model) for name, model in MODELS.items()}
+    app = App({name: translator for name, translator in loaded.items() if translator})
     theme = gr.themes.Soft(primary_hue="pink", font=["system-ui", "sans-serif"], font_mono=["monospace"])
     build(app).launch(theme=theme, css=CSS, max_file_size=2 * MAX_FILE_BYTES, footer_links=[], ssr_mode=False)
 

@@ -5,8 +5,6 @@ inference, a fusion of three adapters, and the time that a switch takes among a 
 """
 
 import os
-import re
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -119,19 +117,12 @@ def peak_of(kind: str, options) -> float:
 def print_peak(kind: str, quick: bool) -> None:
     """Trains the model that the function `kind` of this module builds for two steps; prints the peak in MiB."""
     sizes = QUICK if quick else FULL_SIZE
+    from ..facts import peak_memory_mib
+
     step = train_step(globals()[kind](sizes), sizes)
     step()
     step()
-    print(peak_resident())
-
-
-def peak_resident() -> float:
-    """This process's highest resident memory so far, in MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would also count the process that started this one.
-        return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(peak_memory_mib())
 
 
 def ratio(figures: dict[str, list[float]], way: str, against: str) -> float:
