@@ -11,7 +11,7 @@ RESULTS_DIR ?= runs
 # A path is taken from here, a Hub name as it is.
 here = $(if $(wildcard $(1)),$(abspath $(1)),$(1))
 SPACE_ENVIRONMENT = MODEL_ID=$(call here,$(MODEL_ID)) RESULTS_DIR=$(call here,$(RESULTS_DIR)) \
-	DECODER_ONLY_MODEL_ID=$(call here,$(DECODER_ONLY_MODEL_ID))
+	DECODER_ONLY_MODEL_ID=$(call here,$(DECODER_ONLY_MODEL_ID)) SECOND_MODEL_ID=$(call here,$(SECOND_MODEL_ID))
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .PHONY: help demo test test-v5 space lint format clean
