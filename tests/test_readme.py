@@ -68,13 +68,14 @@ def newcomer(hub, tmp_path):
 
 def test_the_readmes_commands_publish_and_what_they_published_can_be_used(newcomer, hub):
     printed = {shlex.join(command): newcomer.do(*command) for command in commands("Publish")}
-    assert len(printed) == 12 and all(
+    assert len(printed) == 14 and all(
         "space NAME" not in command or "app.py" in printed[command] for command in printed
     )
     kinds = {repo_id: kind for kind, repo_id in hub.state.repositories}
     models = {"tester/pig-latin": "model", "tester/pig-lora": "model", "tester/my-words": "model"}
     data = {"tester/pig-latin-pairs": "dataset", "tester/pig-studies": "dataset"}
-    pages = {"tester/word_accuracy": "space", "tester/pig-translator": "space", "tester/pig-results": "space"}
+    names = ("word_accuracy", "pig-translator", "pig-results", "my-classifier")
+    pages = {f"tester/{name}": "space" for name in names}
     assert kinds == models | data | pages
     assert hub.repository("tester/my-words").private and not hub.repository("tester/pig-latin").private
     assert {"demo/results.json"} <= set(hub.files("tester/pig-studies", repo_type="dataset"))
