@@ -79,6 +79,19 @@ def check_config(folder: str, trust_remote_code: bool) -> dict:
     return config
 
 
+def portable_tokenizer(folder: Path) -> dict[str, bytes]:
+    """`tokenizer_config.json` as both transformers lines read it; 5 writes names that 4.57 does not know."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return {}
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if isinstance(config.get("extra_special_tokens"), list):
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    return {path.name: (json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()}
+
+
 def _all_keys(value) -> set[str]:
     if isinstance(value, dict):
         return set(value).union(*(_all_keys(part) for part in value.values()))

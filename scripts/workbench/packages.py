@@ -11,7 +11,7 @@ from pathlib import Path
 from . import cards
 from .errors import UserError
 from .hub import Package
-from .loading import WEIGHTS, check_config
+from .loading import WEIGHTS, check_config, portable_tokenizer
 from .results import RESULTS_FILE
 
 MODEL_FILES = (
@@ -22,6 +22,7 @@ MODEL_FILES = (
 # `config.json` names a classifier's labels, which PEFT's own files do not.
 ADAPTER_FILES = [name for name in MODEL_FILES if not name.startswith(("model", "generation"))]
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+LIBRARY_WEIGHTS = "adapters.safetensors"
 # What a Hub repository's code may import: transformers checks for these, and its users have them.
 TRAVELLING = frozenset({"torch", "transformers", "tokenizers"}) | sys.stdlib_module_names
 DATASET = "pig_latin"
@@ -48,7 +49,7 @@ def model_package(
     runs = cards.read_runs([folder, *map(Path, seed_runs or [])])
     files: dict[str, bytes | Path] = _chosen(folder, MODEL_FILES)
     files |= {path.name: path for path in code_files(folder, config)}
-    files |= _portable_tokenizer(folder)
+    files |= portable_tokenizer(folder)
     for run_folder in seed_runs or []:
         seed_file = Path(run_folder) / RESULTS_FILE
         seed = json.loads(seed_file.read_text(encoding="utf-8"))["seed"]
@@ -56,11 +57,16 @@ def model_package(
     return Package("model", files | cards.model_card(repo_id, config, runs, dataset_id, folder))
 
 
-def write_card(folder: Path, repo_id: str | None) -> Package:
-    """Writes the card of a run's model or adapter into its folder; returns the package, to be pushed or not."""
+def write_card(folder: Path, repo_id: str | None) -> Package | None:
+    """Writes the card of a run's model or adapter into its folder; returns the package, to be pushed or not.
+
+    None for what only the `adapters` library loads: it has repositories and cards of its own.
+    """
     from .results import write_whole
 
     name = repo_id or f"your-name/{_name_for(folder)}"
+    if (folder / LIBRARY_WEIGHTS).is_file():
+        return None
     if (folder / "adapter_config.json").is_file():
         package = adapter_package(folder, name, None if repo_id else _base_name(folder))
     else:
@@ -145,19 +151,6 @@ def sibling_imports(path: Path) -> list[str]:
     return [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
 
 
-def _portable_tokenizer(folder: Path) -> dict[str, bytes]:
-    """`tokenizer_config.json` as both transformers lines read it; 5 writes names that 4.57 does not know."""
-    path = folder / "tokenizer_config.json"
-    if not path.is_file():
-        return {}
-    config = json.loads(path.read_text(encoding="utf-8"))
-    if config.get("tokenizer_class") == "TokenizersBackend":
-        config["tokenizer_class"] = "PreTrainedTokenizerFast"
-    if isinstance(config.get("extra_special_tokens"), list):
-        config["additional_special_tokens"] = config.pop("extra_special_tokens")
-    return {path.name: (json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()}
-
-
 def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = None) -> Package:
     """A PEFT adapter's folder, with the base model's Hub id and a card.
 
@@ -185,10 +178,18 @@ def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = N
     counts = _counts(folder, base_folder, runs)
     files: dict[str, bytes | Path] = {
         **_chosen(folder, [*ADAPTER_FILES, ADAPTER_WEIGHTS]),
-        **_portable_tokenizer(folder),
+        **portable_tokenizer(folder),
     }
     files["adapter_config.json"] = (json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
     return Package("model", files | cards.adapter_card(repo_id, config, base, counts, runs, folder))
+
+
+def refuse_fusion(folder: str | Path) -> None:
+    """UserError for a fusion: its adapters are folders of their own, and a repository holds one adapter."""
+    config = _read_json(Path(folder) / "adapter_config.json", "this is no PEFT adapter")
+    if config.get("adapters"):
+        names = ", ".join(config["adapters"])
+        raise UserError(f"{folder}: a fusion of {names} cannot be published as one adapter: publish those, each alone")
 
 
 def _read_json(path: Path, otherwise: str) -> dict:

@@ -1,0 +1,140 @@
+"""Does a task gain from the adapters of other tasks? Its own adapter against fusions of trained ones, seed by seed.
+
+    python scripts/fuse_adapters.py scripts/recipes/fusion.yaml
+    python scripts/fuse_adapters.py --task rte --adapters runs/mnli runs/qqp AdapterHub/bert-base-uncased-pf-mrpc
+
+The adapters are runs of train_classifier.py with --strategy pfeiffer, other PEFT folders, or AdapterHub's. One run per
+strategy and seed, each in a folder of its own; killed and started again, the study goes on. At the end: table.md and
+table.csv (mean ± sd, n, and the difference to the task's own adapter, paired by seed, with its 95 % interval),
+attention.png with attention.json (which adapter each layer attends to), and README.md, which shows them all.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from workbench import grid
+from workbench.arguments import option, parse_arguments
+from workbench.classifier_arguments import ClassifierArguments
+from workbench.errors import UserError, run_main
+from workbench.results import FREE_OPTIONS
+from workbench.strategies import FUSIONS, check_adapters, find_strategy
+from workbench.tasks import find_task
+
+SCRIPT = Path(__file__).parent / "train_classifier.py"
+PER_CELL = {"strategy", "adapters", "seed", "seeds", "predict", "submission"}
+ATTENTION = "fusion"
+
+
+@dataclass
+class FusionStudyArguments(grid.StudyArguments, ClassifierArguments):
+    """Everything that the study can be told; what is not a list or a mapping holds for every run."""
+
+    config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
+    output_dir: str = option("runs/fusion", "folder of the study: one run per cell, the table and the figure")
+    strategy: str = option("pfeiffer", "what the fusions are compared with: the task's own adapter")
+    fusions: list[str] = option(lambda: list(FUSIONS), f"which of them: {', '.join(FUSIONS)}")
+    own_adapter: bool = option(
+        False, "fuse the task's own adapter of the same seed too, as Pfeiffer et al. 2021 do; its data then count twice"
+    )
+    seeds: int = option(3, "runs per strategy, with the seeds that follow the first")
+    strategy_options: dict = option(dict, "in a recipe: strategy -> options of its runs alone")
+
+
+def main() -> None:
+    # ---- Arguments
+    arguments = parse_arguments(FusionStudyArguments, __doc__)
+    check_study(arguments)
+    folder, task = Path(arguments.output_dir), arguments.task or Path(arguments.train_file).stem
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    strategies = [arguments.strategy, *arguments.fusions]
+
+    # ---- Train: one cell per strategy and seed, the task's own adapters first
+    cells = [
+        grid.Cell(cell_name(strategy, seed), cell_options(strategy, seed, arguments))
+        for strategy in strategies
+        for seed in seeds
+    ]
+    results = run_in_order(cells, len(seeds), arguments)
+    if len(results) < len(cells):
+        print(f"{len(results)} of {len(cells)} runs are finished: start this again when the other shards are\n{folder}")
+        return
+    runs = {strategy: [results[cell_name(strategy, seed)] for seed in seeds] for strategy in strategies}
+
+    # ---- Table, figure, and a page that shows them
+    from workbench import fusion_report as report
+
+    table = grid.write_study_table(folder / "table", report.table_rows(task, runs, arguments.strategy), report.FORMS)
+    adapters, tokens = arguments.adapters, 0
+    if ATTENTION in runs:
+        attention = {seed: report.mean_attention(folder / cell_name(ATTENTION, seed)) for seed in seeds}
+        _, adapters, _, tokens = attention[arguments.seed]
+        title = f"{task}: attention over the adapters, {tokens:,} validation tokens, n = {len(attention)}"
+        report.draw_attention(attention, folder / "attention.png", title)
+    report.write_page(folder, task, runs, adapters, arguments.model_name_or_path, table, tokens)
+    print(
+        f"\n{table}\nREADME.md, table.md, table.csv, {'attention.png, ' if tokens else ''}and a folder per run are in"
+    )
+    print(folder)
+
+
+def check_study(arguments: FusionStudyArguments) -> None:
+    """UserError for an unknown task or strategy, too few adapters, or options of what is not in the study."""
+    if not arguments.task and not arguments.train_file:
+        raise UserError("neither task nor train_file is given: name a --task, or your own --train_file")
+    if arguments.task:
+        find_task(arguments.task)
+    grid.check_axis(arguments, "fusions", tuple(FUSIONS))
+    if arguments.strategy in FUSIONS:
+        raise UserError(
+            f"strategy: {arguments.strategy} is a fusion; name the kind of the task's own adapter, pfeiffer"
+        )
+    find_strategy(arguments.strategy)
+    strategies = [arguments.strategy, *arguments.fusions]
+    extra = sorted(set(arguments.strategy_options) - set(strategies))
+    if extra:
+        raise UserError(f"strategy_options for {extra[0]}, which is not in the study: {', '.join(strategies)}")
+    for strategy in arguments.fusions:
+        check_adapters(train_arguments(strategy, arguments.seed, arguments))
+    check_sources(arguments)
+
+
+def check_sources(arguments: FusionStudyArguments) -> None:
+    """UserError unless the adapters can be read and fused, before the first run is trained."""
+    from workbench.fusion import read_members
+
+    read_members(arguments)
+
+
+def train_arguments(strategy: str, seed: int, arguments: FusionStudyArguments) -> ClassifierArguments:
+    return ClassifierArguments(**cell_options(strategy, seed, arguments))
+
+
+def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> dict[str, object]:
+    """What train_classifier.py is told for one strategy and seed."""
+    names = [item.name for item in fields(ClassifierArguments) if item.name not in FREE_OPTIONS | PER_CELL]
+    options = {name: getattr(arguments, name) for name in names} | {"strategy": strategy, "seed": seed}
+    options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
+    if strategy in FUSIONS:
+        own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []
+        options["adapters"] = [*own, *(arguments.adapters or [])]
+    special = arguments.strategy_options.get(strategy) or {}
+    unknown = sorted(set(special) - set(options))
+    if unknown:
+        raise UserError(f"{strategy}: train_classifier.py has no option '{unknown[0]}'")
+    return options | special
+
+
+def run_in_order(cells: list[grid.Cell], first: int, arguments: FusionStudyArguments) -> dict:
+    """Runs the `first` cells, and the others when these are all finished: a fusion may need what they leave."""
+    results = grid.run_grid(SCRIPT, cells[:first], arguments)
+    if len(results) < first:
+        return results
+    return results | grid.run_grid(SCRIPT, cells[first:], arguments)
+
+
+def cell_name(strategy: str, seed: int) -> str:
+    return f"{strategy.replace(':', '_')}-seed{seed}"
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,103 @@
+"""Which way of reusing a pretrained encoder serves which task? Tasks × strategies × seeds, compared seed by seed.
+
+    python scripts/study_strategies.py scripts/recipes/strategies.yaml
+    python scripts/study_strategies.py --tasks rte mrpc --strategies full houlsby --seeds 3 --output_dir runs/mine
+
+One run of train_classifier.py per cell, each in a folder of its own; killed and started again, the study goes on, and
+`--shard 0/4` gives a quarter of the cells to this machine. At the end: table.md and table.csv (mean ± sd, n, trained
+parameters, time and memory, and the difference to full fine-tuning, paired by seed, with its 95 % interval), frozen.md
+(frozen against fine-tuned), trade_off.png (score against trained parameters) and README.md, which shows them all.
+"""
+
+from dataclasses import dataclass, fields
+from itertools import product
+from pathlib import Path
+
+from workbench import grid
+from workbench.arguments import option, parse_arguments
+from workbench.classifier_arguments import ClassifierArguments
+from workbench.errors import UserError, run_main
+from workbench.results import FREE_OPTIONS
+from workbench.strategies import find_strategy
+from workbench.tasks import find_task
+
+SCRIPT = Path(__file__).parent / "train_classifier.py"
+STRATEGIES = "scratch frozen feature_mix full lora houlsby houlsby_unshared houlsby_3shared pfeiffer".split()
+PER_CELL = {"task", "strategy", "seed", "seeds", "predict", "submission"}
+
+
+@dataclass
+class StrategiesArguments(grid.StudyArguments, ClassifierArguments):
+    """Everything that the study can be told; what is not a list or a mapping holds for every run."""
+
+    config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
+    output_dir: str = option("runs/strategies", "folder of the study: one run per cell, the tables and the figure")
+    tasks: list[str] = option(lambda: ["verbal_arithmetic"], "tasks by name, or the one name of your --train_file")
+    strategies: list[str] = option(lambda: list(STRATEGIES), "see train_classifier.py --strategy list")
+    seeds: int = option(3, "runs per task and strategy, with the seeds that follow the first")
+    task_options: dict = option(dict, "in a recipe: task -> options of its runs alone")
+    strategy_options: dict = option(dict, "in a recipe: strategy -> options of its runs alone")
+
+
+def main() -> None:
+    # ---- Arguments
+    arguments = parse_arguments(StrategiesArguments, __doc__)
+    check_axes(arguments)
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    points = list(product(arguments.tasks, arguments.strategies))
+    options = {point: cell_options(*point, arguments) for point in points}
+
+    # ---- Train: one cell per task, strategy and seed
+    cells = [grid.Cell(cell_name(*point, seed), options[point] | {"seed": seed}) for seed in seeds for point in points]
+    results = grid.run_grid(SCRIPT, cells, arguments)
+    folder = Path(arguments.output_dir)
+    if len(results) < len(cells):
+        print(f"{len(results)} of {len(cells)} runs are finished: start this again when the other shards are\n{folder}")
+        return
+    runs = {point: [results[cell_name(*point, seed)] for seed in seeds] for point in points}
+
+    # ---- Tables, figure, and a page that shows them
+    from workbench import strategy_report as report
+
+    table = grid.write_study_table(folder / "table", report.table_rows(runs), report.FORMS)
+    frozen = report.frozen_rows(runs)
+    frozen_table = grid.write_study_table(folder / "frozen", frozen, report.FORMS) if frozen else ""
+    report.draw_trade_off(runs, folder / "trade_off.png")
+    report.write_page(folder, runs, arguments.model_name_or_path, table, frozen_table)
+    print(f"\n{table}\n{frozen_table}")
+    print(f"README.md, table.md, table.csv, trade_off.png and a folder per run are in\n{folder}")
+
+
+def check_axes(arguments: StrategiesArguments) -> None:
+    """UserError for an unknown or repeated task or strategy, and for options of one that is not in the study."""
+    for name in arguments.tasks if arguments.train_file is None else ():
+        find_task(name)
+    for name in arguments.strategies:
+        find_strategy(name)
+    for axis in ("tasks", "strategies"):
+        values = getattr(arguments, axis)
+        grid.check_axis(arguments, axis, tuple(values))
+        extra = set(getattr(arguments, {"tasks": "task_options", "strategies": "strategy_options"}[axis])) - set(values)
+        if extra:
+            raise UserError(f"options for {sorted(extra)[0]}, which is not among the {axis}: {', '.join(values)}")
+
+
+def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> dict[str, object]:
+    """What train_classifier.py is told for one task and strategy; the seed comes later."""
+    names = [item.name for item in fields(ClassifierArguments) if item.name not in FREE_OPTIONS | PER_CELL]
+    options = {name: getattr(arguments, name) for name in names}
+    options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
+    options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
+    own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}
+    unknown = sorted(set(own) - set(options))
+    if unknown:
+        raise UserError(f"{task}, {strategy}: train_classifier.py has no option '{unknown[0]}'")
+    return options | own
+
+
+def cell_name(task: str, strategy: str, seed: int) -> str:
+    return f"{task}-{strategy.replace(':', '_')}-seed{seed}"
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,175 @@
+"""Train a sentence classifier on a task or on your own file, by any way of reusing a pretrained encoder.
+
+    python scripts/train_classifier.py --task verbal_arithmetic --strategy houlsby --output_dir runs/arithmetic
+    python scripts/train_classifier.py --train_file mine.csv --strategy full --seeds 3 --output_dir runs/mine
+
+The first generates its sentences ("four minus ten") and adapts the encoder with Houlsby's adapters; the second guesses
+the columns of your file, says which, holds a tenth out for each of validation and test, and trains with three seeds.
+Both end with the scores, and leave a folder with the model (an adapter, where one was trained), results.json, curves,
+confusion matrix and predictions. `--strategy list` explains the strategies; scripts/classify.py uses what was trained.
+With `--intermediate_task mnli`, the encoder first learns that task whole, and what it then forgets of it is measured.
+"""
+
+from pathlib import Path
+
+from workbench.arguments import parse_arguments
+from workbench.classifier_arguments import ClassifierArguments
+from workbench.errors import UserError, run_main
+from workbench.hub import check_before_training, publish_run
+from workbench.intermediate import check_intermediate
+from workbench.strategies import FUSIONS, STRATEGIES, check_adapters, find_strategy
+
+
+def main() -> None:
+    # ---- Arguments
+    arguments = parse_arguments(ClassifierArguments, __doc__, extra_options)
+    if arguments.strategy == "list":
+        print("\n".join(f"{name:18} {strategy.help}" for name, strategy in (STRATEGIES | FUSIONS).items()))
+        return
+    if arguments.learning_rate is None:
+        arguments.learning_rate = find_strategy(arguments.strategy).learning_rate
+    check_adapters(arguments)
+    check_intermediate(arguments)
+    if arguments.seeds > 1:
+        train_seeds(arguments)
+    else:
+        train(arguments)
+
+
+def train(arguments: ClassifierArguments) -> None:
+    """One run, from its arguments to its folder."""
+    # ---- Seed and run folder (heavy imports come after parsing, so that --help is quick)
+    from transformers import set_seed
+
+    from workbench import classification, classifiers, facts, intermediate, packages, results, tasks, training
+    from workbench import classifier_report as reporting
+
+    check_before_training(arguments)
+    set_seed(arguments.seed)
+    data = tasks.load_task(arguments)
+    new_texts = arguments.predict and tasks.read_texts(arguments.predict, arguments.text_column, arguments.pair_column)
+    if arguments.adapters:
+        classifiers.read_members(arguments)
+    folder = results.open_run(arguments)
+    say = print if results.is_main_process() else lambda *_: None
+    for note in data.notes:
+        say(note)
+
+    # ---- The task before the task: a run of its own, whose encoder this one goes on from
+    has_first_stage = check_intermediate(arguments)
+    if has_first_stage:
+        arguments = intermediate.train_first(arguments, train)
+        set_seed(arguments.seed)
+
+    # ---- Tokenizer and model
+    tokenizer = classifiers.load_base_tokenizer(arguments)
+    model = classifiers.build_classifier(arguments, data.label_names, data.task.is_regression, arguments.seed)
+    classification.check_length(arguments.max_length, model, tokenizer)
+    splits = {
+        name: classification.encode_examples(split, tokenizer, arguments.max_length)
+        for name, split in data.splits.items()
+    }
+    parameters = results.count_parameters(model)
+    say(reporting.describe_start(arguments, data, parameters))
+
+    # ---- Trainer
+    training_arguments = training.make_training_arguments(
+        arguments,
+        len(splits["train"]),
+        metric_for_best_model=data.task.metrics[0],
+        greater_is_better=True,
+    )
+    loss = None
+    if arguments.class_weights and not data.task.is_regression:
+        labels = [example["labels"] for example in splits["train"]]
+        loss = classification.weighted_loss(classification.class_weights(labels, len(data.label_names)))
+    trainer, clock, checkpoint = training.make_trainer(
+        arguments,
+        training_arguments,
+        model,
+        tokenizer,
+        classification.TextCollator(tokenizer, data.task.is_regression),
+        splits,
+        trainer_class=classifiers.trainer_class(arguments.strategy, training.WorkbenchTrainer),
+        compute_metrics=classification.score_predictions(data.task),
+        compute_loss_func=loss,
+    )
+    trainer.parameter_groups = classifiers.parameter_groups(
+        model, arguments.strategy, arguments.learning_rate, arguments.weight_decay
+    )
+    for callback in classifiers.callbacks(arguments.strategy, model):
+        trainer.add_callback(callback)
+
+    # ---- Train
+    collector = facts.FactsCollector(facts.describe_task(arguments, data))
+    trainer.add_callback(collector)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
+
+    # ---- Evaluate: with the epoch's weights that validation chose; the test split is read once
+    outcomes = {
+        name: trainer.predict(splits[name], metric_key_prefix=name) for name in ("validation", "test") if name in splits
+    }
+
+    # ---- Save
+    classifiers.save_classifier(trainer.model, tokenizer, folder)
+    if not results.is_main_process():
+        return
+    metrics = reporting.collect_metrics(outcomes, data.task.metrics)
+    sizes = {name: len(examples) for name, examples in splits.items()}
+    told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": facts.peak_memory_mib()}
+    if has_first_stage:
+        told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
+    results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
+    reporting.draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
+    reporting.write_outcomes(folder, data, outcomes)
+    package = packages.write_card(folder, arguments.push_to_hub)
+
+    # ---- Report
+    reporting.print_scores(metrics, sizes, seconds["train"])
+    if has_first_stage:
+        print(intermediate.describe_forgetting(told["forgetting"]))
+    if new_texts:
+        logits = classification.predict_logits(model, tokenizer, new_texts, arguments.max_length)
+        classification.write_predictions(folder / "predictions.tsv", new_texts, logits, data)
+        print(f"Predictions:  {len(new_texts):,} answers in {folder / 'predictions.tsv'}")
+    if arguments.submission:
+        print(f"Submission:   {reporting.submit(folder, data, model, tokenizer, arguments.max_length)}")
+    print(f'Try it:       python scripts/classify.py {folder} "a sentence of yours"')
+    if arguments.push_to_hub:
+        print(f"Published:    {publish_run(package, arguments, folder)}")
+    print(f"The model, its card, results.json, the figures and the test answers are in {folder}")
+
+
+def train_seeds(arguments: ClassifierArguments) -> None:
+    """One run per seed, each in a process and a folder of its own, and the table of their scores."""
+    from dataclasses import asdict
+
+    from workbench import grid
+    from workbench.results import FREE_OPTIONS
+
+    if arguments.push_to_hub:
+        raise UserError("push_to_hub: publish one of the runs when all are done, with scripts/publish.py")
+    options = {name: value for name, value in asdict(arguments).items() if name not in {*FREE_OPTIONS, "seed", "seeds"}}
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    cells = [grid.Cell(f"seed{seed}", {**options, **arguments.extra, "seed": seed}) for seed in seeds]
+    study = grid.StudyArguments(output_dir=arguments.output_dir, seed=arguments.seed, seeds=arguments.seeds)
+    runs = list(grid.run_grid(Path(__file__), cells, study).values())
+    names = [(split, name) for split in runs[0].metrics for name in runs[0].metrics[split]]
+    rows = [
+        {"split": split, "score": name, "value": grid.Spread.of(run.metrics[split][name] for run in runs)}
+        for split, name in names
+    ]
+    print("\n" + grid.write_study_table(Path(arguments.output_dir) / "table", rows, {"value": ".4f"}))
+    print(f"Mean ± sample standard deviation over {len(runs)} seeds; table.md, table.csv and a folder per seed are in")
+    print(arguments.output_dir)
+
+
+def extra_options() -> dict[str, type]:
+    from workbench.training import training_argument_types
+
+    return training_argument_types()
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,182 @@
+"""Train one sentence encoder on several tasks at once, with a head for each.
+
+    python scripts/train_multitask.py --tasks rte mrpc stsb --data_dir glue --output_dir runs/three
+    python scripts/train_multitask.py --tasks verbal_arithmetic mine.csv --temperature 5 --output_dir runs/two
+
+A task is a name that train_classifier.py knows, or a file of your own. Each batch is of one task, drawn with a chance
+∝ (its examples)^(1 / temperature): at 1 by size, the higher the more evenly. The epoch counts whose mean over the
+tasks' first metrics is best on validation. Prints every task's scores; leaves a classifier per task, OUTPUT_DIR/TASK,
+that transformers and scripts/classify.py load, with results.json and curves.png beside.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
+from workbench.errors import UserError, run_main
+from workbench.registry import TASKS, find_task
+from workbench.strategies import POOLINGS, StrategyArguments
+
+
+@dataclass
+class MultiTaskArguments(RunArguments, OptimisationArguments):
+    """Everything that the script can be told."""
+
+    tasks: list[str] = option(list, f"two or more of {', '.join(TASKS)}, or labelled files (CSV, TSV, …)")
+    data_dir: str | None = option(None, "folder with the tasks' usual files (default: their data sets on the Hub)")
+    task_options: dict = option(dict, "in a recipe: task -> its data_dir, text_column, max_train_examples, …")
+    temperature: float = option(2.0, "1: batches by the tasks' sizes; the higher, the more evenly")
+    model_name_or_path: str = option("bert-base-uncased", "pretrained encoder: a folder, or its name on the Hub")
+    pooling: str = option("cls", "the heads read the first token's state, or the mean over all", choices=POOLINGS)
+    classifier_dropout: float | None = option(None, "dropout in the heads, instead of the encoder's own")
+    trust_remote_code: bool = option(False, "run the code that the encoder's repository brings")
+    output_dir: str = option("runs/multitask", "folder of this run: a classifier per task, results.json, curves")
+    max_length: int = option(128, "tokens per example; what is longer is cut off")
+    num_train_epochs: float = option(10.0, "times as many batches as all training splits together make")
+    train_batch_size: int = option(32, "examples per optimiser step, over all processes together")
+    eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")
+    learning_rate: float = option(2e-5, "highest learning rate")
+    lr_scheduler_type: str = option("linear", "shape of its decay: linear, cosine, constant, …")
+    warmup_steps: int | None = option(None, "steps of linear rise to the highest rate (default: a tenth of all steps)")
+    weight_decay: float = option(0.0, "AdamW's decoupled weight decay; at 0 it is Adam")
+    adam_beta2: float = option(0.999, "Adam's second moment decay")
+
+
+def main() -> None:
+    # ---- Arguments
+    arguments = parse_arguments(MultiTaskArguments, __doc__, extra_options)
+    check_tasks(arguments)
+
+    # ---- Seed, data and run folder (heavy imports come after parsing, so that --help is quick)
+    from transformers import set_seed
+
+    from workbench import classification, classifiers, facts, multitask, plots, results, tasks, training
+    from workbench.classifier_report import print_scores
+
+    set_seed(arguments.seed)
+    data = {task_name(asked): tasks.load_task(task_arguments(asked, arguments)) for asked in arguments.tasks}
+    folder = results.open_run(arguments)
+    say = print if results.is_main_process() else lambda *_: None
+    for name, found in data.items():
+        for note in found.notes:
+            say(f"{name}: {note}")
+
+    # ---- Tokenizer and model
+    names = [item.name for item in fields(StrategyArguments) if hasattr(arguments, item.name)]
+    encoder = StrategyArguments(strategy="full", **{name: getattr(arguments, name) for name in names})
+    tokenizer = classifiers.load_base_tokenizer(encoder)
+    model = multitask.MultiTaskClassifier(
+        {
+            name: classifiers.build_classifier(encoder, found.label_names, found.task.is_regression, arguments.seed)
+            for name, found in data.items()
+        }
+    )
+    classification.check_length(arguments.max_length, model, tokenizer)
+    encoded = {
+        name: {
+            split: classification.encode_examples(examples, tokenizer, arguments.max_length)
+            for split, examples in found.splits.items()
+        }
+        for name, found in data.items()
+    }
+    splits = multitask.join_examples(data, encoded)
+    parameters = results.count_parameters(model)
+    shares = multitask.shares([len(parts["train"]) for parts in encoded.values()], arguments.temperature)
+    drawn = ", ".join(f"{name} {share:.1%}" for name, share in zip(data, shares, strict=True))
+    say(f"{parameters['total']:,} parameters, all trained; of the batches: {drawn}")
+
+    # ---- Trainer
+    training_arguments = training.make_training_arguments(
+        arguments,
+        len(splits["train"]),
+        label_names=["labels", "task"],
+        metric_for_best_model=multitask.MEAN,
+        greater_is_better=True,
+        # In a step, only one task's head has gradients.
+        ddp_find_unused_parameters=True,
+    )
+    trainer, clock, checkpoint = training.make_trainer(
+        arguments,
+        training_arguments,
+        model,
+        tokenizer,
+        multitask.TaskCollator(tokenizer),
+        splits,
+        trainer_class=multitask.MultiTaskTrainer,
+        compute_metrics=multitask.score_tasks(data),
+    )
+    trainer.temperature = arguments.temperature
+
+    # ---- Train
+    collector = facts.FactsCollector({"name": ", ".join(data), "columns": ["text", "label"]})
+    trainer.add_callback(collector)
+    trainer.train(resume_from_checkpoint=checkpoint)
+
+    # ---- Evaluate: with the epoch's weights that validation chose; the test splits are read once
+    held_out = [name for name in ("validation", "test") if name in splits]
+    outcomes = {name: trainer.predict(splits[name], metric_key_prefix=name).metrics for name in held_out}
+    if not results.is_main_process():
+        return
+
+    # ---- Save: a classifier per task
+    for name, classifier in zip(data, model.classifiers, strict=True):
+        classifiers.save_classifier(classifier, tokenizer, folder / name)
+    metrics = {split: multitask.own_scores(split, scores) for split, scores in outcomes.items()}
+    sizes = {name: len(examples) for name, examples in splits.items()}
+    told = collector.facts() | {
+        "tasks": {name: {split: len(part) for split, part in parts.items()} for name, parts in encoded.items()},
+        "shares": dict(zip(data, shares, strict=True)),
+        "peak_memory_mib": facts.peak_memory_mib(),
+    }
+    seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
+    results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
+    title = f"{', '.join(data)}, seed {arguments.seed}"
+    plots.plot_curves(trainer.state.log_history, folder / "curves.png", title, multitask.MEAN, "mean over the examples")
+
+    # ---- Report
+    print_scores(metrics, sizes, seconds["train"])
+    print(f'Try it:       python scripts/classify.py {folder / next(iter(data))} "a sentence of yours"')
+    print(f"A classifier per task ({', '.join(data)}), results.json and curves.png are in {folder}")
+
+
+def check_tasks(arguments: MultiTaskArguments) -> None:
+    """Splits tasks at commas; UserError unless there are two or more, each known, each once, and the rest fits."""
+    arguments.tasks = [name for part in arguments.tasks for name in part.split(",") if name]
+    names = [task_name(asked) for asked in arguments.tasks]
+    if len(set(names)) < max(2, len(names)):
+        raise UserError(f"tasks: got {arguments.tasks}; give two or more, each once (files by different names)")
+    unknown = sorted(set(arguments.task_options) - set(names))
+    if unknown:
+        raise UserError(f"task_options: '{unknown[0]}' is not among the tasks: {', '.join(names)}")
+    if not arguments.temperature > 0:
+        raise UserError(f"temperature: {arguments.temperature}; give a number above 0")
+
+
+def task_name(asked: str) -> str:
+    """A registered task's name, or a file's without its ending; UserError for neither."""
+    return Path(asked).stem if Path(asked).is_file() else find_task(asked).name
+
+
+def task_arguments(asked: str, arguments: MultiTaskArguments):
+    """The `TaskArguments` of one task; UserError for an option that there is not."""
+    from workbench.tasks import TaskArguments
+
+    if Path(asked).is_file():
+        options: dict = {"train_file": asked}
+    else:
+        options = {"task": asked, "data_dir": None if find_task(asked).generate else arguments.data_dir}
+    own = arguments.task_options.get(task_name(asked)) or {}
+    unknown = sorted(set(own) - {item.name for item in fields(TaskArguments)})
+    if unknown:
+        raise UserError(f"task_options: {task_name(asked)}: there is no option '{unknown[0]}'")
+    return TaskArguments(**(options | own))
+
+
+def extra_options() -> dict[str, type]:
+    from workbench.training import training_argument_types
+
+    return training_argument_types()
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,200 @@
+"""train_classifier, classify, ablate_adapters and study_strategies as a person runs them, on tiny encoders."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from encoder_folders import write_encoder
+
+from workbench import ablation
+from workbench.classification import predict_logits
+from workbench.classifier_loading import load_classifier
+from workbench.results import RunResults
+
+ROOT = Path(__file__).resolve().parents[1]
+LABELS = ("bad", "fine", "good")
+FAST = ["--num_train_epochs", 8, "--train_batch_size", 16, "--learning_rate", 1e-2, "--max_length", 16]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory) -> str:
+    return write_encoder(tmp_path_factory.mktemp("encoder"), hidden_dropout_prob=0.1)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """Three classes, each with words of its own: w2 to w9, w10 to w17, w18 to w25."""
+    draw = random.Random(0)
+    rows = [
+        (" ".join(f"w{2 + 8 * place + draw.randrange(8)}" for _ in range(4 + number % 3)), label)
+        for number in range(80)
+        for place, label in enumerate(LABELS)
+    ]
+    path = tmp_path_factory.mktemp("table") / "mine.csv"
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in dict(rows).items()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, table, encoder) -> dict[str, Path]:
+    """A finished run per strategy."""
+    folders = {}
+    for strategy in ("full", "houlsby"):
+        folders[strategy] = tmp_path_factory.mktemp("runs") / strategy
+        arguments = ["--train_file", table, "--model_name_or_path", encoder, "--strategy", strategy, *FAST]
+        done = script("train_classifier", *arguments, "--output_dir", folders[strategy], "--predict", table)
+        assert done.returncode == 0, done.stderr
+        (folders[strategy] / "stdout.txt").write_text(done.stdout)
+    return folders
+
+
+def script(name: str, *arguments, stdin: str | None = None, launcher=(sys.executable,), **environment):
+    command = [*launcher, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
+    import os
+
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(command, input=stdin, text=True, capture_output=True, env=environment, cwd=ROOT, timeout=600)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["full", "houlsby"])
+def test_a_file_becomes_a_classifier_that_has_learned_it(trained, strategy):
+    folder, told = trained[strategy], (trained[strategy] / "stdout.txt").read_text()
+    results = RunResults.read(folder)
+    assert results.metrics["test"]["accuracy"] >= 0.9
+    assert results.metrics["test"].keys() == {"loss", "accuracy", "macro_f1"} == results.metrics["validation"].keys()
+    assert sum(results.splits.values()) == len((folder / "predictions.tsv").read_text().splitlines()) - 1
+    assert (results.parameters["trainable"] < results.parameters["total"]) == (strategy == "houlsby")
+    assert results.seconds["epoch"] <= results.seconds["train"] and results.facts["peak_memory_mib"] > 100
+    assert "'text'" in told or "text column" in told or "column text" in told
+    for name in ("curves.png", "confusion.png", "test_predictions.tsv", "README.md", "config.yaml"):
+        assert (folder / name).stat().st_size > 100, name
+    assert told.rstrip().endswith(str(folder))
+
+
+@pytest.mark.slow
+def test_what_was_saved_answers_as_the_run_did(trained):
+    model, tokenizer = load_classifier(str(trained["houlsby"]))
+    rows = [line.split("\t") for line in (trained["houlsby"] / "test_predictions.tsv").read_text().splitlines()[1:]]
+    logits = predict_logits(model, tokenizer, [{"text": row[0]} for row in rows], 16)
+    shares = torch.from_numpy(logits).softmax(-1)
+    for row, given in zip(rows, shares.tolist(), strict=True):
+        assert [float(share) for share in row[3:]] == pytest.approx(given, abs=1e-4)
+        assert row[2] == LABELS[given.index(max(given))]
+
+
+@pytest.mark.slow
+def test_runs_are_compared_text_by_text(trained):
+    one = script("classify", trained["full"], "w2 w3 w4")
+    assert one.returncode == 0 and one.stdout.split()[0] == "bad"
+    assert len(one.stdout.splitlines()) == 3
+    both = script(
+        "classify", trained["full"], "--compare", trained["houlsby"], stdin="w2 w3 w4 w5\n\nw19 w20 w21 w22\n"
+    )
+    header, *rows = [line.split("\t") for line in both.stdout.splitlines()]
+    assert header == ["text", str(trained["full"]), str(trained["houlsby"]), "differ"]
+    assert [row[1].split()[0] for row in rows] == ["bad", "good"]
+    assert "agree on 2 of 2 texts (100.0%)" in both.stderr
+
+
+@pytest.mark.slow
+def test_the_ablation_by_shared_states_is_the_naive_one_and_cheaper(trained):
+    model, tokenizer = load_classifier(str(trained["houlsby"]))
+    layers = ablation.adapted_layers(model)
+    batch = dict(tokenizer(["w2 w3", "w20 w21 w22"], return_tensors="pt", padding=True))
+    calls = []
+    hooks = [layer.register_forward_hook(lambda *_: calls.append(1)) for layer in layers]
+    naive = ablation.span_logits_naively(model, layers, batch)
+    hooks and [hook.remove() for hook in hooks]
+    shared = ablation.span_logits(model, layers, batch)
+    assert shared.keys() == naive.keys() and len(shared) == 1 + len(layers) * (len(layers) + 1) // 2
+    for span, logits in naive.items():
+        assert torch.from_numpy(logits).equal(torch.from_numpy(shared[span])), span
+    assert not torch.from_numpy(shared[None]).equal(torch.from_numpy(shared[0, 0]))
+    # Nothing of it stays behind.
+    again = model(**batch).logits.detach()
+    assert torch.from_numpy(shared[None]).equal(again)
+
+
+@pytest.mark.slow
+def test_an_ablation_ends_in_a_heatmap_with_its_numbers(trained, refused):
+    done = script("ablate_adapters", trained["houlsby"], "--naive")
+    assert done.returncode == 0, done.stderr
+    told = json.loads((trained["houlsby"] / "ablation.json").read_text())
+    assert len(told["spans"]) == 6 and "7 of 7 scores are equal" in done.stdout
+    for span in told["spans"]:
+        assert span["change"] == pytest.approx((span["accuracy"] - told["whole"]) / told["whole"])
+    assert (trained["houlsby"] / "ablation.png").stat().st_size > 10_000
+    assert "no bottleneck adapters" in refused(script("ablate_adapters", trained["full"]))
+
+
+@pytest.mark.slow
+def test_two_processes_score_as_one(tmp_path, table, encoder):
+    scores = []
+    for launcher in ((sys.executable,), ("torchrun", "--nproc_per_node", "2", "--master_port", "29533")):
+        folder = tmp_path / str(len(scores))
+        paths = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "ACCELERATE_USE_CPU": "true"}
+        arguments = ["--train_file", table, "--model_name_or_path", encoder, "--strategy", "houlsby", *FAST]
+        arguments += ["--output_dir", folder, "--classifier_dropout", 0, "--num_train_epochs", 1]
+        done = script("train_classifier", *arguments, launcher=launcher, **paths)
+        assert done.returncode == 0, done.stderr
+        scores.append(RunResults.read(folder).metrics)
+    assert scores[0]["validation"]["accuracy"] == pytest.approx(scores[1]["validation"]["accuracy"], abs=0.1)
+    assert scores[0]["test"]["loss"] == pytest.approx(scores[1]["test"]["loss"], abs=0.05)
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_random_ends_in_the_same_table(tmp_path, table, encoder):
+    arguments = ["--train_file", table, "--tasks", "mine", "--strategies", "frozen", "full", "--seeds", 1]
+    arguments += ["--model_name_or_path", encoder, *FAST]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = script("study_strategies", *arguments, "--output_dir", whole)
+    assert done.returncode == 0, done.stderr
+    draw = random.Random(1)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "scripts/study_strategies.py", *map(str, arguments), "--output_dir", str(killed)],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(draw.uniform(4, 14))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = script("study_strategies", *arguments, "--output_dir", killed)
+    assert done.returncode == 0, done.stderr
+    measured = ("seconds per epoch", "peak memory")
+
+    def rows(folder: Path) -> list[dict]:
+        import csv
+
+        with (folder / "table.csv").open() as file:
+            found = list(csv.DictReader(file))
+        return [{key: value for key, value in row.items() if not key.startswith(measured)} for row in found]
+
+    assert rows(killed) == rows(whole) and len(rows(whole)) == 2
+    assert float(rows(whole)[1]["value"]) > float(rows(whole)[0]["value"]) - 0.2
+    page = (whole / "README.md").read_text()
+    assert "trade_off.png" in page and "Frozen or fine-tuned" in page
+    assert (whole / "trade_off.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--strategy", "houlsbi"], "did you mean 'houlsby'"),
+        (["--task", "rta"], "did you mean 'rte'"),
+        (["--train_file", "nowhere.csv"], "nowhere.csv"),
+        ([], "task"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, refused, encoder, arguments, said):
+    start = ["--model_name_or_path", encoder, "--output_dir", tmp_path / "run"]
+    assert said in refused(script("train_classifier", *start, *arguments))
+    assert not (tmp_path / "run").exists()
