@@ -1,8 +1,6 @@
 """Classifier folders, ours and those of others: what begins anew, what is refused, and how it is named."""
 
 import json
-import sys
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -11,7 +9,7 @@ from encoder_folders import build, train, word_tokenizer, write_encoder
 
 from workbench.classifiers import load_classifier, save_classifier
 from workbench.errors import UserError
-from workbench.strategies import find_strategy
+from workbench.strategies import find_strategy, has_adapters_library
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +109,12 @@ def test_a_strategy_that_does_not_exist_names_the_nearest_and_all():
 
 
 def test_the_adapters_library_is_asked_for_where_it_is_missing(monkeypatch):
-    monkeypatch.setattr("workbench.strategies.find_spec", lambda name: None)
-    monkeypatch.delitem(sys.modules, "adapters", raising=False)
+    monkeypatch.setattr("workbench.strategies.has_adapters_library", lambda: False)
     with pytest.raises(UserError, match="adapters:seq_bn' needs the adapters library.*4.57 only.*requirements.txt"):
         find_strategy("adapters:seq_bn")
 
 
-@pytest.mark.skipif(not find_spec("adapters"), reason="the adapters library exists for transformers 4.57 only")
+@pytest.mark.skipif(not has_adapters_library(), reason="the adapters library exists for transformers 4.57 only")
 def test_a_configuration_that_the_library_does_not_know_names_those_it_knows(encoder):
     with pytest.raises(UserError, match="adapters:seq_bm.*did you mean 'seq_bn'.*choose one of .*prefix_tuning"):
         build(encoder, "adapters:seq_bm")

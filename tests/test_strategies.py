@@ -1,7 +1,5 @@
 """Every way of reusing an encoder: what it trains, that it learns, that its folder gives back the same model."""
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 from bottleneck_models import batch, logits, one_thread  # noqa: F401, a fixture
@@ -19,11 +17,17 @@ from workbench.classifiers import (
     trainer_class,
 )
 from workbench.results import count_parameters
-from workbench.strategies import STRATEGIES, StrategyArguments, find_strategy, layer_groups
+from workbench.strategies import (
+    STRATEGIES,
+    StrategyArguments,
+    find_strategy,
+    has_adapters_library,
+    layer_groups,
+)
 from workbench.training import WorkbenchTrainer
 
 NAMES = [name for name in STRATEGIES if "<" not in name]
-HAS_LIBRARY = find_spec("adapters") is not None
+HAS_LIBRARY = has_adapters_library()
 LIBRARY = ["adapters:seq_bn[reduction_factor=4]", "adapters:prefix_tuning", "adapters:vera"] if HAS_LIBRARY else []
 needs_library = pytest.mark.skipif(not HAS_LIBRARY, reason="the adapters library exists for transformers 4.57 only")
 # Of bert-base: hidden size, layers, inside the feed-forward, bottleneck, LoRA's rank.

@@ -5,10 +5,9 @@ encoder that is frozen whole runs in evaluation mode, so that its features are t
 inside is trained, its dropout stays on.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 
 from .arguments import option
 from .encoders import encoder_layers, encoder_of, head_names, layer_groups
@@ -86,12 +85,19 @@ def check_adapters(arguments: StrategyArguments) -> None:
         raise UserError(f"push_to_hub: a repository holds one adapter, {arguments.strategy} has {len(given)} below it")
 
 
+def has_adapters_library() -> bool:
+    """Whether `adapters` is installed (once imported, it hides from importlib.util.find_spec)."""
+    try:
+        return bool(version("adapters"))
+    except PackageNotFoundError:
+        return False
+
+
 def check_adapters_library(name: str) -> None:
     """UserError unless the `adapters` library is there, and `name` says which of its configurations."""
     if "<" in name or name == ADAPTERS_PREFIX:
         raise UserError(f"strategy: '{name}': give a configuration of the adapters library, such as adapters:seq_bn")
-    # The library, once imported, hides from find_spec.
-    if "adapters" not in sys.modules and find_spec("adapters") is None:
+    if not has_adapters_library():
         raise UserError(
             f"strategy: '{name}' needs the adapters library, which exists for transformers 4.57 only: install "
             "requirements.txt (make test does), or take houlsby, pfeiffer, parallel or lora, which need no such library"
