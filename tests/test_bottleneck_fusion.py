@@ -90,7 +90,7 @@ def test_the_average_is_the_mean_of_the_outputs():
     layer = next(iter(layers_of(model).values()))
     states = torch.randn(2, 5, 32)
     expected = sum(layer.bottleneck_adapters[name](states) for name in NAMES) / 3
-    torch.testing.assert_close(layer.delta("mean", states), expected)
+    torch.testing.assert_close(layer.added("mean", states), expected)
     assert model.get_nb_trainable_parameters()[0] == 0
     with pytest.raises(ValueError, match="no attention fusion is active"), record_attention(model):
         pass

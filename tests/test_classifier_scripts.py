@@ -137,7 +137,7 @@ def test_an_ablation_ends_in_a_heatmap_with_its_numbers(trained, refused):
 @pytest.mark.slow
 def test_two_processes_score_as_one(tmp_path, table, encoder):
     scores = []
-    for launcher in ((sys.executable,), ("torchrun", "--nproc_per_node", "2", "--master_port", "29533")):
+    for launcher in ((sys.executable,), ("torchrun", "--standalone", "--nproc_per_node", "2")):
         folder = tmp_path / str(len(scores))
         paths = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "ACCELERATE_USE_CPU": "true"}
         arguments = ["--train_file", table, "--model_name_or_path", encoder, "--strategy", "houlsby", *FAST]

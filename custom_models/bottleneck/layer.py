@@ -25,6 +25,13 @@ IN_LAYER = re.compile(r"(?P<stack>.*?)(?:^|\.)(?P<index>\d+)\.(?P<name>.+)")
 MANY_NAMES = 12
 
 
+def add_all(fresh: torch.Tensor, residuals: Iterable[torch.Tensor]) -> torch.Tensor:
+    """The sum, in the place of `fresh`, which nobody else holds: a step makes dozens of such sums, of MiB each."""
+    for residual in residuals:
+        fresh = fresh.add_(residual) if fresh.dtype == residual.dtype else fresh + residual
+    return fresh
+
+
 class Bottleneck(nn.Module):
     """s · (U f(D x + d) + u), to be added to the residual; Houlsby et al. 2019, figure 2, and He et al. 2022 for s."""
 
@@ -51,10 +58,10 @@ class Bottleneck(nn.Module):
             nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
             nn.init.zeros_(self.up.weight)
 
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """(B, T, H) to (B, T, H), without the residual."""
+    def forward(self, states: torch.Tensor, *residuals: torch.Tensor) -> torch.Tensor:
+        """(B, T, H) to (B, T, H), with the `residuals` (B, T, H) added."""
         delta = self.up(self.activation(self.down(states)))
-        return F.dropout(self._scaled(delta), self.dropout, self.training)
+        return add_all(F.dropout(self._scaled(delta), self.dropout, self.training), residuals)
 
     def code(self, states: torch.Tensor) -> torch.Tensor:
         """(B, T, H) to the scaled activations (B, T, R) of the bottleneck, which `AttentionFusion` works on."""
@@ -68,11 +75,6 @@ class Bottleneck(nn.Module):
         if isinstance(self.scaling, float) and self.scaling == 1.0:
             return tensor
         return tensor * self.scaling
-
-
-def add_to(delta: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-    """The sum of both, in the place of an adapter's fresh output: a step makes dozens of such sums, of MiB each."""
-    return delta.add_(states) if delta.dtype == states.dtype else delta + states
 
 
 class BottleneckLayer(nn.Module, BaseTunerLayer):
@@ -113,15 +115,17 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         """The LayerNorm to use under the adapter `name`: its own copy, or the base model's."""
         return self.bottleneck_norms[name] if name in self.bottleneck_norms else self.base_norm()
 
-    def delta(self, name: str, states: torch.Tensor) -> torch.Tensor:
-        """What the adapter or fusion `name` adds, (B, T, H), computed from `states` (B, T, H)."""
+    def added(self, name: str, states: torch.Tensor, *residuals: torch.Tensor) -> torch.Tensor:
+        """The `residuals` and what the adapter or fusion `name` makes of `states`, added; all are (B, T, H)."""
         adapter = self.bottleneck_adapters[name]
         source = states if torch.is_autocast_enabled(states.device.type) else states.to(self._adapter_dtype(adapter))
         if isinstance(adapter, (AttentionFusion, AverageFusion)):
             output = adapter(source, [self.bottleneck_adapters[member] for member in adapter.members])
+        elif source.dtype == states.dtype:
+            return adapter(source, *residuals)
         else:
             output = adapter(source)
-        return output.to(states.dtype)
+        return sum(residuals, output.to(states.dtype))
 
     def _adapter_dtype(self, adapter: nn.Module) -> torch.dtype:
         member = self.bottleneck_adapters[adapter.members[0]] if hasattr(adapter, "members") else adapter
@@ -199,10 +203,10 @@ class SublayerOutput(BottleneckLayer):
         if name not in self.bottleneck_adapters:
             return norm(projected + input_tensor)
         if self.placements[name] == "houlsby":
-            return norm(add_to(add_to(self.delta(name, projected), projected), input_tensor))
+            return norm(self.added(name, projected, projected, input_tensor))
         total = projected + input_tensor
         source = input_tensor if self.placements[name] == "parallel" else norm(total)
-        return norm(add_to(self.delta(name, source), total))
+        return norm(self.added(name, source, total))
 
 
 class LayerNormOutput(BottleneckLayer):
@@ -216,7 +220,7 @@ class LayerNormOutput(BottleneckLayer):
         norm = self.norm(name)
         if name not in self.bottleneck_adapters:
             return norm(total)
-        return norm(add_to(self.delta(name, norm(total)), total))
+        return norm(self.added(name, norm(total), total))
 
 
 class ModuleOutput(BottleneckLayer):
@@ -227,7 +231,7 @@ class ModuleOutput(BottleneckLayer):
         output = self.base_layer(states, *args, **kwargs)
         if name not in self.bottleneck_adapters:
             return output
-        return add_to(self.delta(name, states if self.placements[name] == "parallel" else output), output)
+        return self.added(name, states if self.placements[name] == "parallel" else output, output)
 
 
 def wrap(module: nn.Module) -> BottleneckLayer:

@@ -37,16 +37,16 @@ def without_adapters(layer) -> Iterator[None]:
     """The adapters in an encoder layer add nothing; LayerNorms that were trained beside them stay."""
     wrapped = [module for module in layer.modules() if isinstance(module, BottleneckLayer)]
     for module in wrapped:
-        module.delta = _nothing
+        module.added = _nothing
     try:
         yield
     finally:
         for module in wrapped:
-            del module.delta
+            del module.added
 
 
-def _nothing(name: str, states: torch.Tensor) -> torch.Tensor:
-    return torch.zeros_like(states)
+def _nothing(name: str, states: torch.Tensor, *residuals: torch.Tensor) -> torch.Tensor:
+    return sum(residuals)
 
 
 @contextmanager
