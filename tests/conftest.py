@@ -15,6 +15,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import pytest
 from transformers.utils import logging
 
+from workbench.errors import run_main
+
 # transformers 5 draws a bar for every save and load, into the stderr whose lines the tests count.
 logging.disable_progress_bar()
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,3 +67,21 @@ def refused():
         return lines[0]
 
     return check
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs a script in this process; returns its exit code and what it printed."""
+
+    def run(name: str, *arguments):
+        module = __import__(name)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        code = 0
+        try:
+            run_main(module.main)
+        except SystemExit as exit_:
+            code = exit_.code
+        return code, capsys.readouterr()
+
+    return run

@@ -194,7 +194,7 @@ def test_a_study_killed_at_random_ends_in_the_same_table(tmp_path, table, encode
         ([], "task"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path, refused, encoder, arguments, said):
-    start = ["--model_name_or_path", encoder, "--output_dir", tmp_path / "run"]
-    assert said in refused(script("train_classifier", *start, *arguments))
+def test_mistakes_are_one_line(tmp_path, call, encoder, arguments, said):
+    code, told = call("train_classifier", "--model_name_or_path", encoder, "--output_dir", tmp_path / "run", *arguments)
+    assert code == 2 and said in told.err and told.err.startswith("error: ") and told.err.count("\n") == 1
     assert not (tmp_path / "run").exists()

@@ -13,7 +13,6 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from workbench.errors import run_main
 from workbench.pairs import PairFile, load_pairs, to_pig_latin
 from workbench.results import RunResults
 
@@ -36,24 +35,6 @@ def pair_file(tmp_path_factory) -> Path:
 
 def train_arguments(pair_file: Path, folder: Path, *more) -> list:
     return ["--output_dir", folder, *FAST, "--train_file", pair_file, *more]
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs a script in this process; returns its exit code and what it printed."""
-
-    def run(name: str, *arguments):
-        module = __import__(name)
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        code = 0
-        try:
-            run_main(module.main)
-        except SystemExit as exit_:
-            code = exit_.code
-        return code, capsys.readouterr()
-
-    return run
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
