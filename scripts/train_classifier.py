@@ -78,6 +78,8 @@ def train(arguments: ClassifierArguments) -> None:
         len(splits["train"]),
         metric_for_best_model=data.task.metrics[0],
         greater_is_better=True,
+        # A batch counts examples, not tokens: transformers 5 would multiply the loss by the number of processes.
+        average_tokens_across_devices=False,
     )
     loss = None
     if arguments.class_weights and not data.task.is_regression:

@@ -92,6 +92,8 @@ def main() -> None:
         label_names=["labels", "task"],
         metric_for_best_model=multitask.MEAN,
         greater_is_better=True,
+        # A batch counts examples, not tokens: transformers 5 would multiply the loss by the number of processes.
+        average_tokens_across_devices=False,
         # In a step, only one task's head has gradients.
         ddp_find_unused_parameters=True,
     )
