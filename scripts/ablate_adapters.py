@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
-from workbench.errors import run_main
+from workbench.errors import UserError, run_main
 
 
 @dataclass
@@ -29,6 +29,8 @@ class AblationArguments:
 
 def main() -> None:
     arguments = parse_arguments(AblationArguments, __doc__)
+    if arguments.batch_size < 1 or (arguments.max_examples is not None and arguments.max_examples < 1):
+        raise UserError("--batch_size and --max_examples are at least 1")
 
     from tqdm import tqdm
 

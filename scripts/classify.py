@@ -38,6 +38,8 @@ def main() -> None:
     arguments = parse_arguments(ClassifyArguments, __doc__)
     if arguments.text is not None and arguments.file is not None:
         raise UserError("give text or --file, not both")
+    if arguments.batch_size < 1:
+        raise UserError("--batch_size is at least 1")
     examples = read_examples(arguments)
 
     # ---- Answers of each run

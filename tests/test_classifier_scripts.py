@@ -208,3 +208,18 @@ def test_mistakes_are_one_line(tmp_path, call, encoder, arguments, said):
     code, told = call("train_classifier", "--model_name_or_path", encoder, "--output_dir", tmp_path / "run", *arguments)
     assert code == 2 and said in told.err and told.err.startswith("error: ") and told.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("classify", ("w2", "--batch_size", 0), "--batch_size"),
+        ("classify", ("w2", "--max_length", 100_000), "max_length: 100000 tokens; this encoder takes 4 to"),
+        ("ablate_adapters", ("--batch_size", 0), "--batch_size"),
+        ("ablate_adapters", ("--max_examples", 0), "--max_examples"),
+    ],
+)
+def test_sizes_that_cannot_be_are_one_line(trained, call, name, arguments, said):
+    code, told = call(name, trained["houlsby"], *arguments)
+    assert code == 2 and said in told.err and told.err.startswith("error: ")

@@ -124,7 +124,8 @@ class Answer:
 
 
 def inspect_texts(model, tokenizer, examples: list[dict], max_length: int, batch_size: int = 64) -> list[Answer]:
-    """An `Answer` for each example with `text` and perhaps `pair`."""
+    """An `Answer` for each example with `text` and perhaps `pair`; UserError for more tokens than the model reads."""
+    check_length(max_length, model, tokenizer)
     logits = predict_logits(model, tokenizer, examples, max_length, batch_size)
     if model.config.num_labels == 1:
         return [Answer(f"{value:.4f}", {}) for value in logits.reshape(-1).tolist()]
