@@ -23,7 +23,7 @@ from workbench.tasks import find_task
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 STRATEGIES = "scratch frozen feature_mix full lora houlsby houlsby_unshared houlsby_3shared pfeiffer".split()
-PER_CELL = {"task", "strategy", "seed", "seeds", "predict", "submission"}
+AXES = {"task", "strategy"}
 
 
 @dataclass
@@ -41,7 +41,7 @@ class StrategiesArguments(grid.StudyArguments, ClassifierArguments):
 
 def main() -> None:
     # ---- Arguments
-    arguments = parse_arguments(StrategiesArguments, __doc__)
+    arguments = parse_arguments(StrategiesArguments, __doc__, without=grid.SINGLE_RUN | AXES)
     check_axes(arguments)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     points = list(product(arguments.tasks, arguments.strategies))
@@ -84,7 +84,7 @@ def check_axes(arguments: StrategiesArguments) -> None:
 
 def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> dict[str, object]:
     """What train_classifier.py is told for one task and strategy; the seed comes later."""
-    names = [item.name for item in fields(ClassifierArguments) if item.name not in FREE_OPTIONS | PER_CELL]
+    names = [item.name for item in fields(ClassifierArguments) if item.name not in FREE_OPTIONS | grid.SINGLE_RUN | AXES | {"seed", "seeds"}]
     options = {name: getattr(arguments, name) for name in names}
     options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate

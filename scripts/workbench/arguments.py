@@ -8,7 +8,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,11 @@ class OptimisationArguments:
 
 
 def parse_arguments(
-    arguments_class: type, description: str, extra_options: Callable[[], dict[str, type]] | None = None, argv=None
+    arguments_class: type,
+    description: str,
+    extra_options: Callable[[], dict[str, type]] | None = None,
+    argv: list[str] | None = None,
+    without: Collection[str] = (),
 ):
     """The command line, over the recipe that `--config` names, over the dataclass's defaults.
 
@@ -65,18 +69,21 @@ def parse_arguments(
         description: shown by `--help`, as written.
         extra_options: called only if an option is not a field; returns the names and types of the others that are
             allowed. Their values come back in the instance's `extra` dictionary.
+        without: fields that are no options here: the script gives them their values itself.
 
     Raises:
         UserError: an unknown option, a wrong value or an unreadable recipe, naming the nearest known option.
     """
     argv = sys.argv[1:] if argv is None else argv
-    parser = _build_parser(arguments_class, description, bool(extra_options))
+    known = {name: hint for name, hint in typing.get_type_hints(arguments_class).items() if name not in without}
+    parser = _build_parser(arguments_class, known, description, bool(extra_options))
     parsed, unknown = parser.parse_known_args(argv)
     given = {name: value for name, value in vars(parsed).items() if name != "config"}
-    known = _types(arguments_class)
+    # Before the recipe: the value of an unknown option may have been taken for its name.
+    extra = _check_extra(_pair_up(unknown), extra_options, list(known))
     recipe = read_recipe(parsed.config) if getattr(parsed, "config", None) else {}
-    others = {key: value for key, value in recipe.items() if key not in known} | _pair_up(unknown)
-    extra = _check_extra(others, extra_options, list(known))
+    others = {key: value for key, value in recipe.items() if key not in known}
+    extra = _check_extra(others, extra_options, list(known)) | extra
     values = {key: _convert(key, value, known[key]) for key, value in recipe.items() if key in known}
     instance = arguments_class(**{**values, **given})
     _check_choices(instance)
@@ -103,7 +110,7 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see --help)")
 
 
-def _build_parser(arguments_class: type, description: str, has_extra: bool) -> argparse.ArgumentParser:
+def _build_parser(arguments_class: type, hints: dict, description: str, has_extra: bool) -> argparse.ArgumentParser:
     epilog = "Any other field of transformers.TrainingArguments is accepted under its own name." if has_extra else None
     parser = _Parser(
         description=description,
@@ -114,9 +121,9 @@ def _build_parser(arguments_class: type, description: str, has_extra: bool) -> a
     )
     if not any(_is_positional(item) for item in dataclasses.fields(arguments_class)):
         parser.add_argument("--config", metavar="RECIPE.yaml", help="a recipe whose values replace the defaults below")
-    hints = _types(arguments_class)
     for item in dataclasses.fields(arguments_class):
-        _add_option(parser, item, hints[item.name])
+        if item.name in hints:
+            _add_option(parser, item, hints[item.name])
     return parser
 
 
@@ -142,11 +149,6 @@ def _add_option(parser: argparse.ArgumentParser, item: dataclasses.Field, hint) 
         parser.add_argument(item.name, **kwargs)
     else:
         parser.add_argument(f"--{item.name}", **kwargs)
-
-
-def _types(arguments_class: type) -> dict[str, object]:
-    hints = typing.get_type_hints(arguments_class)
-    return {item.name: hints[item.name] for item in dataclasses.fields(arguments_class)}
 
 
 def _plain_type(hint) -> tuple[type, bool]:

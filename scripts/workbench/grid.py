@@ -34,6 +34,8 @@ CELLS_FOLDER = "cells"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 SECONDS_TO_END = 10
+# What a training script takes for one run alone, which a study of many does not offer.
+SINGLE_RUN = frozenset("overwrite_output_dir report_to push_to_hub hub_private predict submission".split())
 REQUIRED = frozenset("metrics splits parameters seconds seed".split())
 
 
