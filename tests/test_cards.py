@@ -58,6 +58,13 @@ def test_a_run_without_facts_still_has_a_card(tmp_path):
     assert validate(card, "model") == ([], []) and "0.75 (n = 1 seed)" in card
 
 
+def test_the_curves_table_has_the_scores_that_the_run_has(tmp_path):
+    rows = [{"step": 5, "validation_loss": 0.5, "validation_matthews_correlation": 0.25}, {"step": 1234}]
+    card = card_of(write_run(tmp_path / "run", facts={**FACTS, "curve": rows}))
+    table = "| step | validation loss | validation Matthews correlation |\n|---|---|---|\n"
+    assert f"{table}| 5 | 0.5 | 0.25 |\n| 1,234 |  |  |\n" in card
+
+
 def test_several_seeds_are_a_mean_a_deviation_and_n(tmp_path):
     values = [0.75, 0.5, 0.875]
     folders = [

@@ -16,7 +16,7 @@ from .errors import UserError, nearest
 
 
 def option(default, help: str, **metadata):
-    """A dataclass field with its help text; `choices` and `resumes` may be added."""
+    """A dataclass field with its help text; `choices` and `positional` may be added."""
     kwargs = {"default_factory": default} if callable(default) else {"default": default}
     return field(**kwargs, metadata={"help": help, **metadata})
 
@@ -64,8 +64,8 @@ def parse_arguments(
     """The command line, over the recipe that `--config` names, over the dataclass's defaults.
 
     Args:
-        arguments_class: dataclass whose fields carry `help` (see `option`); a field without a default is required
-            and positional.
+        arguments_class: dataclass whose fields come from `option`; a `positional` one is required unless its default
+            is None or it takes a list.
         description: shown by `--help`, as written.
         extra_options: called only if an option is not a field; returns the names and types of the others that are
             allowed. Their values come back in the instance's `extra` dictionary.

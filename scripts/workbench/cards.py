@@ -41,6 +41,11 @@ UNITS = {
 }
 
 
+def metric_name(name: str) -> str:
+    """A score's name as a reader knows it."""
+    return METRIC_NAMES.get(name, name.replace("_", " "))
+
+
 @dataclass(frozen=True)
 class Task:
     """How a kind of model is called, loaded and judged."""
@@ -99,7 +104,7 @@ class Score:
 
     @property
     def label(self) -> str:
-        return METRIC_NAMES.get(self.name, self.name.replace("_", " "))
+        return metric_name(self.name)
 
     @property
     def unit(self) -> str:
@@ -184,6 +189,8 @@ def model_card(repo_id: str, config: dict, runs: list[RunResults], dataset_id: s
         "tags": _tags(config, dataset),
         "model-index": _model_index(repo_id, task, scores, dataset, dataset_id, runs),
     }
+    curve = thin(facts["curve"] or [])
+    scored = [key for key in curve[0] if key != "step"] if curve else []
     context = {
         "task": task,
         "config": config,
@@ -196,7 +203,8 @@ def model_card(repo_id: str, config: dict, runs: list[RunResults], dataset_id: s
         "words": _example_words(facts),
         "has_curves": (where / "curves.png").is_file(),
         "splits": {name: runs[0].splits[name] for name in ("train", "validation", "test") if name in runs[0].splits},
-        "curve": thin(facts["curve"] or []),
+        "curve": curve,
+        "curve_columns": {key: f"validation {metric_name(key.removeprefix('validation_'))}" for key in scored},
         "architecture": (config.get("architectures") or [""])[0],
     }
     files = {"README.md": render("model.md", repo_id, metadata, context)}
