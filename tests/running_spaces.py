@@ -40,6 +40,12 @@ class Space:
             return answer[0] if len(answer) == 1 else answer
         raise RuntimeError(str(answer))
 
+    def endpoints(self) -> set[str]:
+        """The names of the public endpoints, each of which says what it does."""
+        named = httpx.get(f"{self.url}/gradio_api/info", timeout=60).json()["named_endpoints"]
+        assert all(len(endpoint["description"]) > 20 for endpoint in named.values())
+        return set(named)
+
     def upload(self, path: Path) -> dict:
         answer = httpx.post(
             f"{self.url}/gradio_api/upload", files={"files": (path.name, path.read_bytes())}, timeout=60

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import browsing
 import httpx
 import loopback_hub
 import pytest
-import test_spaces
 import torch
 from bottleneck_models import adapt
 from encoder_folders import word_tokenizer, write_encoder
@@ -26,11 +26,11 @@ from workbench.classification import inspect_texts
 from workbench.classifier_loading import load_classifier
 from workbench.columns import PAIR_NAMES
 
-hub, browser, page = loopback_hub.hub, test_spaces.browser, test_spaces.page
+hub, browser, page = loopback_hub.hub, browsing.browser, browsing.page
 FOLDER, MODULES = SPACES / "classifier", ("loading", "reading", "classification", "cards")
 LABELS = {0: "bad", 1: "<b>fine</b>", 2: "good"}
 TEXTS = [f"w{2 + number} w{7 + 3 * number % 50} w{11 + number}" for number in range(40)]
-HOSTILE = test_spaces.HOSTILE
+HOSTILE = browsing.HOSTILE
 pytestmark = pytest.mark.slow
 
 
@@ -384,7 +384,7 @@ def test_a_visitor_inspects_a_file_filters_and_downloads(page, space, folders, d
     file = tmp_path / "mine.csv"
     file.write_text("label,sentence\n" + "".join(f'1,"{text}"\n' for text in [*TEXTS, HOSTILE.replace('"', '""')]))
     open_inspect(page, space)
-    test_spaces.upload(page, file)
+    browsing.upload(page, file)
     page.get_by_role("button", name="Inspect").click()
     rows = page.locator("#rows tbody tr")
     rows.nth(40).wait_for()

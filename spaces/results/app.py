@@ -1,6 +1,7 @@
 """Tables and figures of studies, read from their `results.json` files.
 
-RESULTS_DIR names a folder, or else RESULTS_REPO a data set or model on the Hub, with STUDY/RUN/results.json in it.
+RESULTS_DIR names a folder, or else RESULTS_REPO a data set or model on the Hub, with STUDY/RUN/results.json in it;
+without either, the studies that are part of this Space are shown.
 """
 
 import base64
@@ -18,9 +19,11 @@ from matplotlib.figure import Figure
 from reading import MAX_BYTES, average, read_folder, study_of
 
 ALL = "all"
+BUNDLED = Path(__file__).parent / "studies"
 MAX_ROWS, MAX_PICTURES, MAX_BARS = 500, 24, 30
 RUN_COLUMNS = ("study", "run", "split", "metric", "value", "seed", "parameters")
 MEAN_COLUMNS = ("study", "setting", "split", "metric", "mean", "sd", "n", "parameters")
+FAVOURITES = {"split": ("test",), "metric": ("word_accuracy", "accuracy")}
 SORTS = ("study", "setting", "split", "metric", "value", "parameters")
 CSS = """
 .gradio-container .html-container { padding: 0; }
@@ -160,9 +163,8 @@ def build(app: App) -> gr.Blocks:
         with gr.Row():
             boxes = {}
             for name in ("study", "split", "metric"):
-                favourite = {"split": "test", "metric": "word_accuracy"}.get(name)
                 choices = app.choices(name)
-                value = favourite if favourite in choices else ALL
+                value = next((wanted for wanted in FAVOURITES.get(name, ()) if wanted in choices), ALL)
                 boxes[name] = gr.Dropdown(choices, value=value, label=name.capitalize(), min_width=140)
             words = gr.Textbox(label="Name contains", min_width=140, max_length=200)
             sort = gr.Dropdown(list(SORTS), value="study", label="Sort by", min_width=140)
@@ -181,17 +183,17 @@ def build(app: App) -> gr.Blocks:
 
 
 def find_results() -> tuple[Path, str]:
-    """The folder of results and its name: RESULTS_DIR, or a snapshot of RESULTS_REPO.
+    """The folder of results and its name: RESULTS_DIR, or a snapshot of RESULTS_REPO, or what is part of this Space.
 
     Raises:
-        SystemExit: neither is there; one line has said why.
+        SystemExit: what is named is not there; one line has said why.
     """
     folder, repo = os.environ.get("RESULTS_DIR"), os.environ.get("RESULTS_REPO")
+    if not folder and not repo:
+        return BUNDLED, BUNDLED.name
     if folder and Path(folder).is_dir():
         return Path(folder).resolve(), Path(folder).resolve().name
-    reason = (
-        f"RESULTS_DIR is no folder: {folder}" if folder else "set RESULTS_DIR (a folder) or RESULTS_REPO (owner/name)"
-    )
+    reason = f"RESULTS_DIR is no folder: {folder}"
     for kind in ("dataset", "model") if repo and not folder else ():
         try:
             return Path(snapshot_download(repo, repo_type=kind, allow_patterns=["*results.json", "*.png"])), repo
