@@ -17,14 +17,13 @@ from workbench.arguments import option, parse_arguments
 from workbench.classifier_arguments import ClassifierArguments
 from workbench.errors import UserError, run_main
 from workbench.intermediate import IntermediateArguments
-from workbench.results import FREE_OPTIONS
 from workbench.strategies import FUSIONS, check_adapters, find_strategy
 from workbench.tasks import find_task
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 ATTENTION = "fusion"
 # A fusion takes adapters of the encoder as it is: nothing is trained before.
-FIXED = grid.SINGLE_RUN | {item.name for item in fields(IntermediateArguments)}
+NO_STAGE = {item.name for item in fields(IntermediateArguments)}
 
 
 @dataclass
@@ -44,7 +43,7 @@ class FusionStudyArguments(grid.StudyArguments, ClassifierArguments):
 
 def main() -> None:
     # ---- Arguments
-    arguments = parse_arguments(FusionStudyArguments, __doc__, without=FIXED)
+    arguments = parse_arguments(FusionStudyArguments, __doc__, without=grid.SINGLE_RUN | NO_STAGE)
     check_study(arguments)
     folder, task = Path(arguments.output_dir), arguments.task or Path(arguments.train_file).stem
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
@@ -113,8 +112,8 @@ def train_arguments(strategy: str, seed: int, arguments: FusionStudyArguments) -
 
 def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> dict[str, object]:
     """What train_classifier.py is told for one strategy and seed."""
-    names = [item.name for item in fields(ClassifierArguments) if item.name not in FREE_OPTIONS | FIXED | {"adapters", "seeds"}]
-    options = {name: getattr(arguments, name) for name in names} | {"strategy": strategy, "seed": seed}
+    options = grid.shared_options(arguments, ClassifierArguments, without={*NO_STAGE, "adapters"})
+    options |= {"strategy": strategy, "seed": seed}
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     if strategy in FUSIONS:
         own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []

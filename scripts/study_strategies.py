@@ -9,7 +9,7 @@ parameters, time and memory, and the difference to full fine-tuning, paired by s
 (frozen against fine-tuned), trade_off.png (score against trained parameters) and README.md, which shows them all.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from workbench import grid
 from workbench.arguments import option, parse_arguments
 from workbench.classifier_arguments import ClassifierArguments
 from workbench.errors import UserError, run_main
-from workbench.results import FREE_OPTIONS
 from workbench.strategies import find_strategy
 from workbench.tasks import find_task
 
@@ -84,8 +83,7 @@ def check_axes(arguments: StrategiesArguments) -> None:
 
 def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> dict[str, object]:
     """What train_classifier.py is told for one task and strategy; the seed comes later."""
-    names = [item.name for item in fields(ClassifierArguments) if item.name not in FREE_OPTIONS | grid.SINGLE_RUN | AXES | {"seed", "seeds"}]
-    options = {name: getattr(arguments, name) for name in names}
+    options = grid.shared_options(arguments, ClassifierArguments, without=AXES)
     options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}

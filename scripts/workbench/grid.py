@@ -123,6 +123,18 @@ class Score:
         return text + paired
 
 
+def shared_options(arguments: StudyArguments, script_options: type, without: Iterable[str] = ()) -> dict[str, object]:
+    """What every cell is told: the study's values of the training script's options.
+
+    Args:
+        script_options: the training script's dataclass of arguments.
+        without: options that differ from cell to cell, beside the seed.
+    """
+    apart = FREE_OPTIONS | SINGLE_RUN | {"seed", "seeds", *without}
+    names = [item.name for item in dataclasses.fields(script_options) if item.name not in apart]
+    return {name: getattr(arguments, name) for name in names}
+
+
 def pair_along(runs: dict, axis: str, values: list, where: str) -> dict[str, tuple[list, list]]:
     """The runs at the first and at the last of an axis's values, all else equal.
 
