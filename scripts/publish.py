@@ -65,7 +65,6 @@ def make_package(arguments: PublishArguments):
     if arguments.kind == "model":
         return packages.model_package(source, repo_id, arguments.dataset_id, arguments.seed_runs)
     if arguments.kind == "adapter":
-        packages.refuse_fusion(source)
         return packages.adapter_package(source, repo_id, arguments.base_model)
     make = {
         "dataset": packages.dataset_package,

@@ -258,12 +258,15 @@ def _eval_results(scores: list[Score], dataset_id: str, facts: dict) -> bytes:
     return _yaml(entries).encode()
 
 
-def adapter_card(repo_id: str, adapter: dict, base: dict, counts: dict, runs: list[RunResults], where: Path) -> dict:
+def adapter_card(
+    repo_id: str, adapter: dict, base: dict, own: dict, counts: dict, runs: list[RunResults], where: Path
+) -> dict:
     """`README.md` of a PEFT adapter.
 
     Args:
         adapter: its `adapter_config.json`, with the base model's Hub id.
         base: the base model's `config.json`.
+        own: the `config.json` beside the adapter, which knows a classifier's labels; empty if there is none.
         counts: `adapter` and, where known, `base`: numbers of parameters.
         runs: the run's results, if there are any.
     """
@@ -289,6 +292,9 @@ def adapter_card(repo_id: str, adapter: dict, base: dict, counts: dict, runs: li
         "adapter": adapter,
         "auto_class": auto_class,
         "trust": "auto_map" in base,
+        "has_config": bool(own),
+        # A fusion's parts, and the heads of our own classifier, find their places in igpay alone.
+        "needs_igpay": bool(adapter.get("adapters")) or "auto_map" in own,
         "method": method,
         "counts": counts,
         "settings": settings,

@@ -152,7 +152,7 @@ def sibling_imports(path: Path) -> list[str]:
 
 
 def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = None) -> Package:
-    """A PEFT adapter's folder, with the base model's Hub id and a card.
+    """A PEFT adapter's folder, with the base model's Hub id and a card; of a fusion, also the adapters that it combines.
 
     Args:
         base_model: the base model's Hub id, where the adapter was trained on a local folder.
@@ -162,8 +162,6 @@ def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = N
     """
     folder = _folder(folder)
     config = _read_json(folder / "adapter_config.json", "this is no PEFT adapter")
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise UserError(f"{folder}: no weights ({ADAPTER_WEIGHTS}); save the adapter as safetensors")
     trained_on = config.get("base_model_name_or_path") or ""
     name = base_model or trained_on
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or (not base_model and Path(name).is_dir()):
@@ -174,22 +172,23 @@ def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = N
     base_folder = Path(trained_on) if Path(trained_on).is_dir() else None
     base = _base_config(name, base_folder)
     runs = cards.read_runs([folder]) if (folder / RESULTS_FILE).exists() else []
+    files: dict[str, bytes | Path] = {**_chosen(folder, ADAPTER_FILES), **portable_tokenizer(folder)}
+    for part in ("", *(f"{member}/" for member in config.get("adapters") or ())):
+        files |= {f"{part}{file}": content for file, content in _adapter_files(folder / part, name).items()}
+    counts = _counts([path for key, path in files.items() if key.endswith(ADAPTER_WEIGHTS)], base_folder, runs)
+    own = _read_json(folder / "config.json", "") if (folder / "config.json").is_file() else {}
     config = {**config, "base_model_name_or_path": name}
-    counts = _counts(folder, base_folder, runs)
-    files: dict[str, bytes | Path] = {
-        **_chosen(folder, [*ADAPTER_FILES, ADAPTER_WEIGHTS]),
-        **portable_tokenizer(folder),
-    }
-    files["adapter_config.json"] = (json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
-    return Package("model", files | cards.adapter_card(repo_id, config, base, counts, runs, folder))
+    return Package("model", files | cards.adapter_card(repo_id, config, base, own, counts, runs, folder))
 
 
-def refuse_fusion(folder: str | Path) -> None:
-    """UserError for a fusion: its adapters are folders of their own, and a repository holds one adapter."""
-    config = _read_json(Path(folder) / "adapter_config.json", "this is no PEFT adapter")
-    if config.get("adapters"):
-        names = ", ".join(config["adapters"])
-        raise UserError(f"{folder}: a fusion of {names} cannot be published as one adapter: publish those, each alone")
+def _adapter_files(folder: Path, base_model: str) -> dict[str, bytes | Path]:
+    """An adapter's two files, the config with the base model's Hub id; UserError if one is missing."""
+    config = _read_json(folder / "adapter_config.json", "this is no PEFT adapter")
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise UserError(f"{folder}: no weights ({ADAPTER_WEIGHTS}); save the adapter as safetensors")
+    config["base_model_name_or_path"] = base_model
+    text = json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    return {"adapter_config.json": text.encode(), ADAPTER_WEIGHTS: folder / ADAPTER_WEIGHTS}
 
 
 def _read_json(path: Path, otherwise: str) -> dict:
@@ -213,14 +212,14 @@ def _base_config(name: str, folder: Path | None) -> dict:
         return _read_json(Path(hf_hub_download(name, "config.json")), "this is no model")
 
 
-def _counts(folder: Path, base_folder: Path | None, runs: list) -> dict[str, int]:
+def _counts(weights: list[Path], base_folder: Path | None, runs: list) -> dict[str, int]:
     """Parameters of `adapter`, and where they are known those of the `base` and the `trainable` ones."""
-    counts = {"adapter": count_saved(folder / ADAPTER_WEIGHTS)}
+    counts = {"adapter": sum(map(count_saved, weights))}
     if runs:
         parameters = runs[0].parameters
         return {**counts, "base": parameters["total"] - counts["adapter"], "trainable": parameters["trainable"]}
-    if base_folder is not None and (weights := sorted(base_folder.glob("model*.safetensors"))):
-        return {**counts, "base": sum(map(count_saved, weights)), "trainable": counts["adapter"]}
+    if base_folder is not None and (whole := sorted(base_folder.glob("model*.safetensors"))):
+        return {**counts, "base": sum(map(count_saved, whole)), "trainable": counts["adapter"]}
     return counts
 
 
