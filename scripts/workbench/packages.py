@@ -152,7 +152,7 @@ def sibling_imports(path: Path) -> list[str]:
 
 
 def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = None) -> Package:
-    """A PEFT adapter's folder, with the base model's Hub id and a card; of a fusion, also the adapters that it combines.
+    """A PEFT adapter's folder, with the base model's Hub id and a card; of a fusion, also the adapters in it.
 
     Args:
         base_model: the base model's Hub id, where the adapter was trained on a local folder.
