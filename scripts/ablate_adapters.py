@@ -35,6 +35,7 @@ def main() -> None:
     from tqdm import tqdm
 
     from workbench import ablation, classification, classifiers, tasks
+    from workbench.metrics import metric_name
     from workbench.plots import plot_ablation
     from workbench.results import read_run_config
 
@@ -64,7 +65,7 @@ def main() -> None:
     changes = ablation.relative_changes(scores)
 
     # ---- Draw and tell
-    folder, name = Path(arguments.run), data.task.metrics[0].replace("_", " ")
+    folder, name = Path(arguments.run), metric_name(data.task.metrics[0])
     title = f"{data.task.name}, {config['strategy']}: {name} without the adapters of a span of layers"
     plot_ablation(changes, len(layers), folder / "ablation.png", title, scores, data.task.metrics[0])
     print(f"{len(examples):,} validation examples: {name} {scores[None]:.4f} with all adapters")

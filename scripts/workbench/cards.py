@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UserError
+from .metrics import metric_name
 from .results import RESULTS_FILE, RunResults
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -21,17 +22,6 @@ NO_FACTS = dict.fromkeys(
     "base_model date dataset hyperparameters hardware energy_kwh steps epochs best_step processes curve examples "
     "wrong".split()
 )
-METRIC_NAMES = {
-    "word_accuracy": "word accuracy",
-    "cer": "character error rate",
-    "ser": "symbol error rate",
-    "loss": "loss",
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "matthews_correlation": "Matthews correlation",
-    "pearson": "Pearson correlation",
-    "spearmanr": "Spearman correlation",
-}
 UNITS = {
     "word_accuracy": "share of words, 0 to 1",
     "cer": "edits per reference character; 0 is best",
@@ -39,11 +29,6 @@ UNITS = {
     "loss": "nats; 0 is best",
     "accuracy": "share of examples, 0 to 1",
 }
-
-
-def metric_name(name: str) -> str:
-    """A score's name as a reader knows it."""
-    return METRIC_NAMES.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True)

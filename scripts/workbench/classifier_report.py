@@ -4,6 +4,7 @@ from pathlib import Path
 
 from . import classification, plots
 from .errors import UserError
+from .metrics import metric_name
 from .tasks import TaskData
 
 
@@ -62,7 +63,7 @@ def print_scores(metrics: dict[str, dict[str, float]], sizes: dict[str, int], se
     """A line per split, and how long it took."""
     print()
     for split, scores in metrics.items():
-        shown = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
+        shown = ", ".join(f"{metric_name(name)} {value:.4f}" for name, value in scores.items())
         print(f"{split.capitalize()} split, {sizes[split]:,} examples: {shown}")
     print(f"{seconds:.0f} s of training; the weights are those of the best epoch on the validation split")
 

@@ -7,6 +7,7 @@ import numpy
 import torch
 
 from .grid import Spread
+from .metrics import metric_name
 from .results import RunResults, write_whole
 from .strategy_report import Difference, reported, score_name, values_of
 
@@ -25,7 +26,7 @@ def _row(task: str, strategy: str, found: list[RunResults], runs: Runs, single: 
     against = "" if strategy == single else str(Difference.of(scores, values_of(task, runs[single])))
     return {
         "strategy": strategy,
-        "score": f"{score_name(task, found).replace('_', ' ')}, {reported(found)}",
+        "score": f"{metric_name(score_name(task, found))}, {reported(found)}",
         "value": Spread.of(scores),
         "n": len(found),
         f"difference to {single} [95 %]": against,

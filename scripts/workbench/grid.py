@@ -28,6 +28,7 @@ from pathlib import Path
 
 from .arguments import option, read_recipe
 from .errors import UserError
+from .metrics import metric_name
 from .results import CONFIG_FILE, FREE_OPTIONS, RESULTS_FILE, RunResults, read_run_config, write_whole
 
 CELLS_FOLDER = "cells"
@@ -256,7 +257,7 @@ def last_error(text: str) -> str:
 
 def describe(results: RunResults) -> str:
     """The test split's scores in a few words."""
-    scores = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in results.metrics.get("test", {}).items()]
+    scores = [f"{metric_name(name)} {value:.4g}" for name, value in results.metrics.get("test", {}).items()]
     return f"test: {', '.join(scores)}"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from .arguments import option
 from .encoders import encoder_of, head_names
 from .errors import UserError
+from .metrics import metric_name
 from .registry import find_task
 from .results import RESULTS_FILE, RunResults, is_main_process
 from .strategies import FUSIONS, find_strategy
@@ -125,7 +126,7 @@ def measure_forgetting(arguments, model) -> dict[str, object]:
 
 def describe_forgetting(found: dict) -> str:
     """One line for people."""
-    what = f"{found['metric'].replace('_', ' ')} on {found['n']:,} validation examples of {found['task']}"
+    what = f"{metric_name(found['metric'])} on {found['n']:,} validation examples of {found['task']}"
     return f"Forgetting:   {what}: {found['before']:.4f} after the first stage, {found['after']:.4f} now"
 
 

@@ -12,6 +12,24 @@ from .results import is_main_process, process_count
 CALLS = count()
 SPACES = Path(__file__).resolve().parents[2] / "spaces"
 
+METRIC_NAMES = {
+    "word_accuracy": "word accuracy",
+    "cer": "character error rate",
+    "ser": "symbol error rate",
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "f1": "F1",
+    "matthews_correlation": "Matthews correlation",
+    "pearson": "Pearson correlation",
+    "spearmanr": "Spearman correlation",
+}
+
+
+def metric_name(name: str) -> str:
+    """A score's name as a reader knows it."""
+    return METRIC_NAMES.get(name, name.replace("_", " "))
+
 
 @cache
 def load_metric(name: str, task: str | None = None):

@@ -9,6 +9,7 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from .metrics import metric_name
 from .results import write_whole
 
 
@@ -40,7 +41,7 @@ def plot_curves(
     axis.set(xlabel="optimiser step", ylabel=f"loss ({unit})", yscale="log", title=title)
     handles = axis.get_lines()
     if scores:
-        name, right = score.replace("_", " "), axis.twinx()
+        name, right = metric_name(score), axis.twinx()
         right.plot(*zip(*scores, strict=True), label=f"validation {name}", color="tab:green", ls="--")
         right.set(ylabel=name, ylim=(min(0, *(value for _, value in scores)), 1.02))
         handles = [*handles, *right.get_lines()]
@@ -80,13 +81,14 @@ def plot_confusion(counts: list[list[int]], names: list[str], path: Path, title:
         counts: examples, (right, answered).
     """
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    size = 2 + 0.55 * len(names)
-    figure, axis = plt.subplots(figsize=(size + 1, size), layout="constrained")
+    size = 2.5 + 0.55 * len(names)
+    figure, axis = plt.subplots(figsize=(size + 1.5, size), layout="constrained")
     image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(len(names), len(names)):
         colour = "white" if shares[row][column] > 0.5 else "black"
         axis.text(column, row, f"{counts[row][column]:,}", ha="center", va="center", color=colour, fontsize=8)
-    axis.set(title=title, xlabel="answer", ylabel="right class")
+    axis.set(xlabel="answer", ylabel="right class")
+    figure.suptitle(title, fontsize=10)
     axis.set_xticks(
         range(len(names)), names, rotation=45 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center"
     )
@@ -116,10 +118,10 @@ def plot_ablation(
         axis.text(last, first, f"{change:+.0%}", ha="center", va="center", fontsize=8, color=colour)
     names = range(1, layers + 1)
     axis.set(xlabel="last removed layer", ylabel="first removed layer")
-    axis.set_title(title, wrap=True, fontsize=10)
+    figure.suptitle(title, wrap=True, fontsize=10)
     axis.set_xticks(range(layers), names)
     axis.set_yticks(range(layers), names)
-    figure.colorbar(image, ax=axis, label=f"relative change of the {score.replace('_', ' ')}", format="{x:.0%}")
+    figure.colorbar(image, ax=axis, label=f"relative change of the {metric_name(score)}", format="{x:.0%}")
     cells = [
         {"first": first + 1, "last": last + 1, score: scores[first, last], "change": change}
         for (first, last), change in changes.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .grid import Spread
+from .metrics import metric_name
 from .registry import find_task
 from .results import RunResults, write_whole
 
@@ -72,7 +73,7 @@ def _row(task: str, strategy: str, found: list[RunResults], runs: Runs) -> dict[
     return {
         "task": task,
         "strategy": strategy,
-        "score": f"{score_name(task, found).replace('_', ' ')}, {reported(found)}",
+        "score": f"{metric_name(score_name(task, found))}, {reported(found)}",
         "value": Spread.of(scores),
         "n": len(found),
         "difference to full [95 %]": against,
@@ -112,7 +113,7 @@ def draw_trade_off(runs: Runs, path: Path) -> None:
             point = {"task": task, "strategy": strategy, "trained_parameters": trained}
             data.append({**point, "mean": spread.mean, "sd": bar, "n": spread.n})
         any_runs = next(iter(found.values()))
-        name = f"{score_name(task, any_runs).replace('_', ' ')} ({reported(any_runs)})"
+        name = f"{metric_name(score_name(task, any_runs))} ({reported(any_runs)})"
         axis.set(xscale="log", xlabel="trained parameters", ylabel=name, title=f"{task}, n = {len(any_runs)}")
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
@@ -128,7 +129,7 @@ def write_page(folder: Path, runs: Runs, model: str, table: str, frozen_table: s
     sizes = [
         f"- {task}: "
         + ", ".join(f"{size:,} {split}" for split, size in runs[task, strategies[0]][0].splits.items())
-        + f" examples; shown is the {score_name(task, runs[task, strategies[0]]).replace('_', ' ')} "
+        + f" examples; shown is the {metric_name(score_name(task, runs[task, strategies[0]]))} "
         + f"on the {reported(runs[task, strategies[0]])} split"
         for task in tasks
     ]

@@ -18,6 +18,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from .errors import UserError
 from .facts import eval_scores
+from .metrics import metric_name
 from .results import process_count, write_whole
 
 WHOLE_FILE = "whole.json"
@@ -241,7 +242,7 @@ class EpochLines(TrainerCallback):
         if not state.is_world_process_zero or "eval_loss" not in (logs or {}):
             return
         train = [f"training loss {float(entry['loss']):.4f}" for entry in state.log_history if "loss" in entry][-1:]
-        shown = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in eval_scores(logs).items()]
+        shown = [f"{metric_name(name)} {value:.4f}" for name, value in eval_scores(logs).items()]
         where = f"epoch {float(logs['epoch']):5.2f}  step {state.global_step:6d}"
         tqdm.write("  ".join([where, *train, *shown]))
 
