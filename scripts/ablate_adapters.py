@@ -12,6 +12,7 @@ show that the result is the same and what the sharing of states saves.
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
+from random import Random
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
@@ -47,8 +48,10 @@ def main() -> None:
         tasks.TaskArguments(**{item.name: config.get(item.name) for item in fields(tasks.TaskArguments)})
     )
     examples = classification.encode_examples(data.splits["validation"], tokenizer, config["max_length"])
+    if arguments.max_examples is not None:
+        examples = Random(0).sample(examples, min(arguments.max_examples, len(examples)))
     # Like lengths together: the order does not matter to the score.
-    examples = sorted(examples[: arguments.max_examples], key=lambda example: len(example["input_ids"]))
+    examples = sorted(examples, key=lambda example: len(example["input_ids"]))
     collate = classification.TextCollator(tokenizer, data.task.is_regression)
     starts = range(0, len(examples), arguments.batch_size)
     batches = [collate(examples[start : start + arguments.batch_size]) for start in starts]

@@ -28,7 +28,7 @@ class ClassifyArguments:
     text_column: str | None = option(None, "the file's column of texts, if its header does not tell")
     pair_column: str | None = option(None, "the file's column of second texts, if its header does not tell")
     only_differences: bool = option(False, "show only the texts on which the runs differ")
-    max_length: int = option(128, "tokens per example; what is longer is cut off")
+    max_length: int | None = option(None, "tokens per example (default: as in training, or what the model takes)")
     batch_size: int = option(64, "texts per batch")
     trust_remote_code: bool = option(False, "run the code that a Hub repository brings, if it is not igpay's")
 

@@ -64,7 +64,7 @@ def main() -> None:
     # ---- Table, figure, and a page that shows them
     from workbench import fusion_report as report
 
-    table = grid.write_study_table(folder / "table", report.table_rows(task, runs, arguments.strategy), report.FORMS)
+    table = grid.write_study_table(folder / "table", report.table_rows(runs, arguments.strategy), report.FORMS)
     adapters, tokens = arguments.adapters, 0
     if ATTENTION in runs:
         attention = {seed: report.mean_attention(folder / cell_name(ATTENTION, seed)) for seed in seeds}
@@ -118,11 +118,7 @@ def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> d
     if strategy in FUSIONS:
         own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []
         options["adapters"] = [*own, *(arguments.adapters or [])]
-    special = arguments.strategy_options.get(strategy) or {}
-    unknown = sorted(set(special) - set(options))
-    if unknown:
-        raise UserError(f"{strategy}: train_classifier.py has no option '{unknown[0]}'")
-    return options | special
+    return grid.with_own(options, arguments.strategy_options.get(strategy), ClassifierArguments, strategy)
 
 
 def run_in_order(cells: list[grid.Cell], first: int, arguments: FusionStudyArguments) -> dict:

@@ -17,7 +17,8 @@ from workbench import grid
 from workbench.arguments import option, parse_arguments
 from workbench.classifier_arguments import ClassifierArguments
 from workbench.errors import UserError, run_main
-from workbench.strategies import find_strategy
+from workbench.intermediate import check_intermediate
+from workbench.strategies import FUSIONS, check_adapters, find_strategy
 from workbench.tasks import find_task
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
@@ -31,7 +32,9 @@ class StrategiesArguments(grid.StudyArguments, ClassifierArguments):
 
     config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
     output_dir: str = option("runs/strategies", "folder of the study: one run per cell, the tables and the figure")
-    tasks: list[str] = option(lambda: ["verbal_arithmetic"], "tasks by name, or the one name of your --train_file")
+    tasks: list[str] = option(
+        list, "tasks by name (default: verbal_arithmetic; with a --train_file, what that file's task is to be called)"
+    )
     strategies: list[str] = option(lambda: list(STRATEGIES), "see train_classifier.py --strategy list")
     seeds: int = option(3, "runs per task and strategy, with the seeds that follow the first")
     task_options: dict = option(dict, "in a recipe: task -> options of its runs alone")
@@ -41,10 +44,15 @@ class StrategiesArguments(grid.StudyArguments, ClassifierArguments):
 def main() -> None:
     # ---- Arguments
     arguments = parse_arguments(StrategiesArguments, __doc__, without=grid.SINGLE_RUN | AXES)
+    arguments.tasks = arguments.tasks or [Path(arguments.train_file or "verbal_arithmetic").stem]
     check_axes(arguments)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     points = list(product(arguments.tasks, arguments.strategies))
     options = {point: cell_options(*point, arguments) for point in points}
+    for point in points:
+        run = ClassifierArguments(**options[point])
+        check_adapters(run)
+        check_intermediate(run)
 
     # ---- Train: one cell per task, strategy and seed
     cells = [grid.Cell(cell_name(*point, seed), options[point] | {"seed": seed}) for seed in seeds for point in points]
@@ -71,6 +79,8 @@ def check_axes(arguments: StrategiesArguments) -> None:
     """UserError for an unknown or repeated task or strategy, and for options of one that is not in the study."""
     for name in arguments.tasks if arguments.train_file is None else ():
         find_task(name)
+    if arguments.train_file is not None and len(arguments.tasks) > 1:
+        raise UserError(f"tasks: {', '.join(arguments.tasks)}: a --train_file is one task; give it one name or none")
     for name in arguments.strategies:
         find_strategy(name)
     for axis in ("tasks", "strategies"):
@@ -85,12 +95,10 @@ def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> di
     """What train_classifier.py is told for one task and strategy; the seed comes later."""
     options = grid.shared_options(arguments, ClassifierArguments, without=AXES)
     options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
+    options["adapters"] = arguments.adapters if strategy in FUSIONS else None
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}
-    unknown = sorted(set(own) - set(options))
-    if unknown:
-        raise UserError(f"{task}, {strategy}: train_classifier.py has no option '{unknown[0]}'")
-    return options | own
+    return grid.with_own(options, own, ClassifierArguments, f"{task}, {strategy}")
 
 
 def cell_name(task: str, strategy: str, seed: int) -> str:

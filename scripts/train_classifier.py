@@ -36,8 +36,8 @@ def main() -> None:
         train(arguments)
 
 
-def train(arguments: ClassifierArguments) -> None:
-    """One run, from its arguments to its folder."""
+def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()) -> None:
+    """One run, from its arguments to its folder; texts with the keys `held_out` are not trained on."""
     # ---- Seed and run folder (heavy imports come after parsing, so that --help is quick)
     from transformers import set_seed
 
@@ -46,7 +46,9 @@ def train(arguments: ClassifierArguments) -> None:
 
     check_before_training(arguments)
     set_seed(arguments.seed)
-    data = tasks.load_task(arguments)
+    data = tasks.leave_out(tasks.load_task(arguments), held_out)
+    if arguments.submission:
+        reporting.check_submission(data)
     new_texts = arguments.predict and tasks.read_texts(arguments.predict, arguments.text_column, arguments.pair_column)
     if arguments.adapters:
         classifiers.read_members(arguments)
@@ -58,13 +60,14 @@ def train(arguments: ClassifierArguments) -> None:
     # ---- The task before the task: a run of its own, whose encoder this one goes on from
     has_first_stage = check_intermediate(arguments)
     if has_first_stage:
-        arguments = intermediate.train_first(arguments, train)
+        arguments = intermediate.train_first(arguments, data, train)
         set_seed(arguments.seed)
+        facts.reset_peak_memory()
 
     # ---- Tokenizer and model
     tokenizer = classifiers.load_base_tokenizer(arguments)
     model = classifiers.build_classifier(arguments, data.label_names, data.task.is_regression, arguments.seed)
-    classification.check_length(arguments.max_length, model, tokenizer)
+    classification.set_length(arguments.max_length, model, tokenizer)
     splits = {
         name: classification.encode_examples(split, tokenizer, arguments.max_length)
         for name, split in data.splits.items()
@@ -107,6 +110,7 @@ def train(arguments: ClassifierArguments) -> None:
     trainer.add_callback(collector)
     trainer.train(resume_from_checkpoint=checkpoint)
     seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
+    parameters = results.count_parameters(model)  # gradual unfreezing may not have come to all
 
     # ---- Evaluate: with the epoch's weights that validation chose; the test split is read once
     outcomes = {
@@ -145,17 +149,22 @@ def train(arguments: ClassifierArguments) -> None:
 
 def train_seeds(arguments: ClassifierArguments) -> None:
     """One run per seed, each in a process and a folder of its own, and the table of their scores."""
-    from dataclasses import asdict
+    import shutil
+    from dataclasses import asdict, fields
 
     from workbench import grid
     from workbench.results import FREE_OPTIONS
 
     if arguments.push_to_hub:
         raise UserError("push_to_hub: publish one of the runs when all are done, with scripts/publish.py")
-    options = {name: value for name, value in asdict(arguments).items() if name not in {*FREE_OPTIONS, "seed", "seeds"}}
+    if arguments.overwrite_output_dir and (Path(arguments.output_dir) / grid.CELLS_FOLDER).is_dir():
+        shutil.rmtree(arguments.output_dir)
+    apart = FREE_OPTIONS - {"report_to"} | {"seed", "seeds"}
+    options = {name: value for name, value in asdict(arguments).items() if name not in apart}
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     cells = [grid.Cell(f"seed{seed}", {**options, **arguments.extra, "seed": seed}) for seed in seeds]
-    study = grid.StudyArguments(output_dir=arguments.output_dir, seed=arguments.seed, seeds=arguments.seeds)
+    names = [item.name for item in fields(grid.StudyArguments) if hasattr(arguments, item.name)]
+    study = grid.StudyArguments(**{name: getattr(arguments, name) for name in names})
     runs = list(grid.run_grid(Path(__file__), cells, study).values())
     names = [(split, name) for split in runs[0].metrics for name in runs[0].metrics[split]]
     rows = [

@@ -37,7 +37,9 @@ class MultiTaskArguments(RunArguments, OptimisationArguments):
     eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")
     learning_rate: float = option(2e-5, "highest learning rate")
     lr_scheduler_type: str = option("linear", "shape of its decay: linear, cosine, constant, …")
-    warmup_steps: int | None = option(None, "steps of linear rise to the highest rate (default: a tenth of all steps)")
+    warmup_steps: int | None = option(
+        None, "steps of linear rise to the highest rate; at most, and by default, a tenth"
+    )
     weight_decay: float = option(0.0, "AdamW's decoupled weight decay; at 0 it is Adam")
     adam_beta2: float = option(0.999, "Adam's second moment decay")
 
@@ -54,7 +56,9 @@ def main() -> None:
     from workbench.classifier_report import print_scores
 
     set_seed(arguments.seed)
-    data = {task_name(asked): tasks.load_task(task_arguments(asked, arguments)) for asked in arguments.tasks}
+    loaded = {task_name(asked): tasks.load_task(task_arguments(asked, arguments)) for asked in arguments.tasks}
+    held_out = tasks.held_out_keys(*loaded.values())
+    data = {name: tasks.leave_out(found, held_out) for name, found in loaded.items()}
     folder = results.open_run(arguments)
     say = print if results.is_main_process() else lambda *_: None
     for name, found in data.items():
@@ -71,7 +75,7 @@ def main() -> None:
             for name, found in data.items()
         }
     )
-    classification.check_length(arguments.max_length, model, tokenizer)
+    classification.set_length(arguments.max_length, model, tokenizer)
     encoded = {
         name: {
             split: classification.encode_examples(examples, tokenizer, arguments.max_length)
@@ -113,6 +117,7 @@ def main() -> None:
     collector = facts.FactsCollector({"name": ", ".join(data), "columns": ["text", "label"]})
     trainer.add_callback(collector)
     trainer.train(resume_from_checkpoint=checkpoint)
+    seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
 
     # ---- Evaluate: with the epoch's weights that validation chose; the test splits are read once
     held_out = [name for name in ("validation", "test") if name in splits]
@@ -130,7 +135,6 @@ def main() -> None:
         "shares": dict(zip(data, shares, strict=True)),
         "peak_memory_mib": facts.peak_memory_mib(),
     }
-    seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     title = f"{', '.join(data)}, seed {arguments.seed}"
     plots.plot_curves(trainer.state.log_history, folder / "curves.png", title, multitask.MEAN, "mean over the examples")

@@ -1,11 +1,13 @@
 """Encoding, batches, scores, answers and the GLUE server's files of sentence classification."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from transformers import AutoConfig, AutoModel
 
 from workbench.classification import (
     TextCollator,
@@ -14,6 +16,7 @@ from workbench.classification import (
     encode_examples,
     inspect_texts,
     predict_logits,
+    set_length,
     weighted_loss,
     write_predictions,
     write_submission,
@@ -82,8 +85,12 @@ def test_rare_classes_weigh_more_in_the_loss():
     assert weights.tolist() == pytest.approx([4 / 6, 2.0])
     logits, labels = torch.tensor([[1.0, 0.0], [0.5, 2.0]]), torch.tensor([0, 1])
     each = F.cross_entropy(logits, labels, reduction="none")
-    expected = (weights * each).sum() / weights.sum()
-    torch.testing.assert_close(weighted_loss(weights)({"logits": logits}, labels), expected)
+    loss = weighted_loss(weights)
+    torch.testing.assert_close(loss({"logits": logits}, labels), (weights[labels] * each).sum() / 2)
+    # Two halves of a batch, of two processes or accumulated, weigh as the whole: a weighted mean of each would not.
+    halves = [loss({"logits": logits[rows]}, labels[rows], 2) for rows in ([0], [1])]
+    torch.testing.assert_close(sum(halves), loss({"logits": logits}, labels, 2))
+    assert loss({"logits": logits[:1]}, labels[:1]) == pytest.approx(weights[0].item() * each[0].item())
 
 
 def test_scores_have_their_published_values():
@@ -95,14 +102,23 @@ def test_scores_have_their_published_values():
     assert label_scores(("pearson",), [1.0, 1.0, 1.0], [0.1, 0.2, 0.3]) == {"pearson": 0.0}
 
 
-def test_an_encoder_without_positions_for_so_many_tokens_is_told(tokenizer):
-    bert = SimpleNamespace(config=SimpleNamespace(model_type="bert", max_position_embeddings=512))
-    roberta = SimpleNamespace(config=SimpleNamespace(model_type="roberta", max_position_embeddings=514))
-    assert check_length(512, bert, tokenizer) == 512
-    with pytest.raises(UserError, match="max_length: 513 tokens; this encoder takes 4 to 512"):
-        check_length(513, bert, tokenizer)
-    with pytest.raises(UserError, match="4 to 512"):
-        check_length(513, roberta, SimpleNamespace(pad_token_id=1))
+@pytest.mark.parametrize(("family", "most"), [("bert", 34), ("roberta", 32), ("mpnet", 32)])
+def test_an_encoder_without_positions_for_so_many_tokens_is_told(family, most):
+    """RoBERTa's and MPNet's positions begin behind the padding's, here the second."""
+    size = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": 9}
+    model = AutoModel.from_config(AutoConfig.for_model(family, max_position_embeddings=34, pad_token_id=1, **size))
+    assert check_length(most, model) == most
+    model(input_ids=torch.full((1, most), 5))
+    with pytest.raises(UserError, match=f"max_length: {most + 1} tokens; this encoder takes 4 to {most}"):
+        check_length(most + 1, model)
+
+
+def test_a_classifier_reads_as_much_as_it_was_trained_on(tokenizer):
+    model, tokenizer = Length(), copy.deepcopy(tokenizer)
+    set_length(6, model, tokenizer)
+    long = [{"text": " ".join("abcdabcdabcd")}]
+    assert inspect_texts(model, tokenizer, long) == inspect_texts(model, tokenizer, long, 6)
+    assert inspect_texts(model, tokenizer, long) != inspect_texts(model, tokenizer, long, 12)
 
 
 def test_predictions_are_a_table_that_stays_whole(tmp_path):

@@ -303,7 +303,7 @@ def test_a_folder_that_is_no_study_is_refused(train, study):
 def test_without_resuming_an_earlier_study_is_refused(train, study):
     arguments = StudyArguments(str(study), resume_from_checkpoint=False)
     run_grid(train, cells(1), arguments)
-    with pytest.raises(UserError, match="holds a study"):
+    with pytest.raises(UserError, match="holds runs"):
         run_grid(train, cells(1), arguments)
 
 

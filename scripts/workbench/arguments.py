@@ -105,6 +105,12 @@ def read_recipe(path: str) -> dict:
     return recipe
 
 
+def convert_options(arguments_class: type, values: dict) -> dict:
+    """Values of a recipe as the types of the dataclass's fields; UserError for one that cannot be."""
+    hints = typing.get_type_hints(arguments_class)
+    return {name: _convert(name, value, hints[name]) for name, value in values.items()}
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
         raise UserError(f"{message} (see --help)")

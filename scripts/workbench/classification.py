@@ -1,10 +1,12 @@
 """What sentence classification puts around the Trainer: encoded examples, batches, scores and predictions."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from .errors import UserError
@@ -49,15 +51,27 @@ class TextCollator:
         return batch
 
 
-def check_length(max_length: int, model, tokenizer) -> int:
+def check_length(max_length: int, model) -> int:
     """UserError unless the encoder has positions for `max_length` tokens."""
-    config = getattr(model.config, "encoder_config", model.config)
-    most = getattr(config, "max_position_embeddings", None) or max_length
-    # RoBERTa's positions begin behind the padding's.
-    most -= (tokenizer.pad_token_id or 0) + 1 if "roberta" in str(getattr(config, "model_type", "")) else 0
+    most = positions(model)
     if not 4 <= max_length <= most:
-        raise UserError(f"max_length: {max_length} tokens; this encoder takes 4 to {most}")
+        raise UserError(f"max_length: {max_length} tokens; this encoder takes 4 to {most:,}")
     return max_length
+
+
+def set_length(max_length: int, model, tokenizer) -> None:
+    """Fixes how many tokens of an example are read; saved with the tokenizer, it holds for the model's users too."""
+    tokenizer.model_max_length = check_length(max_length, model)
+
+
+def positions(model) -> int:
+    """The most tokens that the encoder takes; where its config does not tell, as many as anybody gives."""
+    config = getattr(model.config, "encoder_config", model.config)
+    most = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
+    # RoBERTa's and MPNet's positions begin behind the padding's.
+    padding = next((table.padding_idx for table in tables if isinstance(table, nn.Embedding)), None)
+    return most if padding is None else most - padding - 1
 
 
 def class_weights(labels: list[int], count: int) -> torch.Tensor:
@@ -67,11 +81,16 @@ def class_weights(labels: list[int], count: int) -> torch.Tensor:
 
 
 def weighted_loss(weights: torch.Tensor):
-    """Trainer's `compute_loss_func`: cross-entropy in nats, each example weighted by its class."""
+    """Trainer's `compute_loss_func`: cross-entropy in nats, each example weighted by its class.
+
+    Divided by the number of examples, not by the sum of their weights, it is the same for any batch size and any number
+    of processes; over the training split, the weights are 1 on average.
+    """
 
     def loss(outputs, labels, num_items_in_batch=None):
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
-        return F.cross_entropy(logits.float(), labels, weight=weights.to(logits.device))
+        total = F.cross_entropy(logits.float(), labels, weight=weights.to(logits.device), reduction="sum")
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
     return loss
 
@@ -123,9 +142,15 @@ class Answer:
         return f"{self.label} {max(self.probabilities.values()):.0%}" if self.probabilities else self.label
 
 
-def inspect_texts(model, tokenizer, examples: list[dict], max_length: int, batch_size: int = 64) -> list[Answer]:
-    """An `Answer` for each example with `text` and perhaps `pair`; UserError for more tokens than the model reads."""
-    check_length(max_length, model, tokenizer)
+def inspect_texts(
+    model, tokenizer, examples: list[dict], max_length: int | None = None, batch_size: int = 64
+) -> list[Answer]:
+    """An `Answer` for each example with `text` and perhaps `pair`; UserError for more tokens than the model reads.
+
+    Args:
+        max_length: in tokens; by default what the tokenizer says, where `save_classifier` keeps the training's.
+    """
+    max_length = check_length(max_length or min(tokenizer.model_max_length, positions(model)), model)
     logits = predict_logits(model, tokenizer, examples, max_length, batch_size)
     if model.config.num_labels == 1:
         return [Answer(f"{value:.4f}", {}) for value in logits.reshape(-1).tolist()]

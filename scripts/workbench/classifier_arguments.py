@@ -23,7 +23,9 @@ class ClassifierArguments(
     eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")
     learning_rate: float | None = option(None, "highest learning rate (default: the strategy's, see --strategy list)")
     lr_scheduler_type: str = option("linear", "shape of its decay: linear, cosine, constant, …")
-    warmup_steps: int | None = option(None, "steps of linear rise to the highest rate (default: a tenth of all steps)")
+    warmup_steps: int | None = option(
+        None, "steps of linear rise to the highest rate; at most, and by default, a tenth"
+    )
     weight_decay: float = option(0.0, "AdamW's decoupled weight decay; at 0 it is Adam")
     adam_beta2: float = option(0.999, "Adam's second moment decay")
     early_stopping_patience: int = option(0, "stop after this many epochs without a better validation loss (0: never)")

@@ -17,7 +17,7 @@ OURS = "sentence_encoder"
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 LIBRARY_WEIGHTS = "adapters.safetensors"
 # The last Linear of a head, in the families' spellings: as many rows as there are classes.
-LAST_LINEAR = ("classifier.weight", "out_proj.weight", "score.weight")
+LAST_LINEAR = (".classifier.weight", ".out_proj.weight", ".score.weight")
 
 
 def load_classifier(name: str, trust_remote_code: bool = False):

@@ -68,9 +68,17 @@ def print_scores(metrics: dict[str, dict[str, float]], sizes: dict[str, int], se
     print(f"{seconds:.0f} s of training; the weights are those of the best epoch on the validation split")
 
 
+def check_submission(data: TaskData) -> None:
+    """UserError unless all of the GLUE server's test texts for the task are there."""
+    if data.task.submission is None or data.unlabelled is None:
+        raise UserError(f"submission: {data.task.name} has no test split of the GLUE server here")
+    if data.unlabelled["index"] != list(range(len(data.unlabelled))):
+        raise UserError(
+            f"submission: rows of {data.task.name}'s test split are missing or broken; the server wants all"
+        )
+
+
 def submit(folder: Path, data: TaskData, model, tokenizer, max_length: int) -> Path:
     """Answers the task's unlabelled test split for the GLUE server."""
-    if data.task.submission is None or data.unlabelled is None:
-        raise UserError(f"submission: {data.task.name} has no unlabelled test split of the GLUE server here")
     logits = classification.predict_logits(model, tokenizer, list(data.unlabelled), max_length)
     return classification.write_submission(folder, data, logits)

@@ -13,7 +13,7 @@ from .results import is_main_process
 from .strategies import ADAPTERS_PREFIX, FUSIONS, StrategyArguments, check_adapters, find_strategy
 
 # What the families call the dropout in their head.
-DROPOUT_FIELDS = ("classifier_dropout", "seq_classif_dropout", "cls_dropout", "classifier_dropout_prob")
+DROPOUT_FIELDS = ("classifier_dropout", "seq_classif_dropout", "classifier_dropout_prob")
 # Their encoder has no gradients whose memory could be saved.
 NEVER_CHECKPOINTED = ("frozen", "feature_mix")
 
@@ -155,12 +155,24 @@ def _classifier_config(folder: str, arguments: StrategyArguments, label_names: l
         label2id={label: index for index, label in enumerate(names)},
     )
     config.problem_type = "regression" if is_regression else "single_label_classification"
+    if hasattr(config, "classifier_pooling"):  # ModernBERT's own, by default its mean
+        config.classifier_pooling = "cls"
     if arguments.classifier_dropout is not None:
-        if not 0 <= arguments.classifier_dropout < 1:
-            raise UserError(f"classifier_dropout: {arguments.classifier_dropout}; give a number from 0 to below 1")
-        fields = [field for field in DROPOUT_FIELDS if hasattr(config, field)] or DROPOUT_FIELDS[:1]
-        setattr(config, fields[0], arguments.classifier_dropout)
+        _set_head_dropout(config, arguments)
     return config
+
+
+def _set_head_dropout(config, arguments: StrategyArguments) -> None:
+    """UserError for no share, or for a head of transformers that has no dropout of its own."""
+    if not 0 <= arguments.classifier_dropout < 1:
+        raise UserError(f"classifier_dropout: {arguments.classifier_dropout}; give a number from 0 to below 1")
+    # DeBERTa's config has the field only once it is set.
+    is_deberta = config.model_type.startswith("deberta")
+    name = "cls_dropout" if is_deberta else next((name for name in DROPOUT_FIELDS if hasattr(config, name)), None)
+    if name:
+        setattr(config, name, arguments.classifier_dropout)
+    elif arguments.pooling != "mean" and arguments.strategy != "feature_mix":
+        raise UserError(f"classifier_dropout: the head of a '{config.model_type}' model has no dropout of its own")
 
 
 def _wrap(config, arguments: StrategyArguments):

@@ -37,8 +37,11 @@ def _is_stack(module, count: int) -> bool:
 
 
 def layer_groups(model) -> list[list[str]]:
-    """All parameters by name, in groups from the top: the head, each layer, and last what is below (embeddings)."""
-    heads = tuple(f"{name}." for name in head_names(model))
+    """All parameters by name, in groups from the top: the head, each layer, and last what is below (embeddings).
+
+    ModernBERT's last norm, between the layers and the head, belongs to the head.
+    """
+    heads = tuple(f"{name}." for name in (*head_names(model), f"{model.base_model_prefix}.final_norm"))
     layer_of = {
         id(parameter): index for index, layer in enumerate(encoder_layers(model)) for parameter in layer.parameters()
     }

@@ -29,8 +29,12 @@ class Example(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The same for texts that differ in white space and case alone."""
-        return "\0".join(" ".join(part.casefold().split()) for part in (self.text, self.pair or ""))
+        return text_key(self.text, self.pair)
+
+
+def text_key(text: str, pair: str | None) -> str:
+    """The same for texts that differ in white space and case alone."""
+    return "\0".join(" ".join(part.casefold().split()) for part in (text, pair or ""))
 
 
 def text_of(cell, where: str) -> str:

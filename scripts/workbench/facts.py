@@ -97,8 +97,9 @@ def describe_pairs(arguments, columns: list[str]) -> dict:
 
 
 def describe_task(arguments, data) -> dict:
-    """The data of a classifier's run: its name (never a path), its Hub id if it has one, labels and columns."""
+    """The data of a classifier's run: its name (never a path), its Hub id if it has one, labels, columns and metric."""
     described = {"name": data.task.name, "labels": data.label_names, "columns": list(data.splits["train"].column_names)}
+    described["metric"] = data.task.metrics[0]
     if arguments.train_file is not None:
         exists = Path(arguments.train_file).exists()
         return described | ({"name": Path(arguments.train_file).name} if exists else {"id": arguments.train_file})
@@ -114,6 +115,14 @@ def peak_memory_mib() -> float:
         # getrusage would also count the process that started this one.
         return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def reset_peak_memory() -> None:
+    """Has `peak_memory_mib` begin anew, where the system lets it."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    elif os.access("/proc/self/clear_refs", os.W_OK):
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): VmHWM becomes the present size
 
 
 def describe_hardware() -> dict:

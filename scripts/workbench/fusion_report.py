@@ -16,17 +16,17 @@ FORMS = {"value": ".4f", "n": ",.0f", "trained parameters": ",.0f", "seconds per
 Runs = dict[str, list[RunResults]]
 
 
-def table_rows(task: str, runs: Runs, single: str) -> list[dict[str, object]]:
+def table_rows(runs: Runs, single: str) -> list[dict[str, object]]:
     """A row per strategy, with its difference to the strategy `single`, paired by seed."""
-    return [_row(task, strategy, found, runs, single) for strategy, found in runs.items()]
+    return [_row(strategy, found, runs, single) for strategy, found in runs.items()]
 
 
-def _row(task: str, strategy: str, found: list[RunResults], runs: Runs, single: str) -> dict[str, object]:
-    scores = values_of(task, found)
-    against = "" if strategy == single else str(Difference.of(scores, values_of(task, runs[single])))
+def _row(strategy: str, found: list[RunResults], runs: Runs, single: str) -> dict[str, object]:
+    scores = values_of(found)
+    against = "" if strategy == single else str(Difference.of(scores, values_of(runs[single])))
     return {
         "strategy": strategy,
-        "score": f"{metric_name(score_name(task, found))}, {reported(found)}",
+        "score": f"{metric_name(score_name(found))}, {reported(found)}",
         "value": Spread.of(scores),
         "n": len(found),
         f"difference to {single} [95 %]": against,

@@ -26,8 +26,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .arguments import option, read_recipe
-from .errors import UserError
+from .arguments import convert_options, option, read_recipe
+from .errors import UserError, nearest
 from .metrics import metric_name
 from .results import CONFIG_FILE, FREE_OPTIONS, RESULTS_FILE, RunResults, read_run_config, write_whole
 
@@ -134,6 +134,14 @@ def shared_options(arguments: StudyArguments, script_options: type, without: Ite
     apart = FREE_OPTIONS | SINGLE_RUN | {"seed", "seeds", *without}
     names = [item.name for item in dataclasses.fields(script_options) if item.name not in apart]
     return {name: getattr(arguments, name) for name in names}
+
+
+def with_own(options: dict[str, object], own: dict | None, script_options: type, where: str) -> dict[str, object]:
+    """The shared options with a cell's own in their place; UserError, beginning with `where`, for one that is none."""
+    unknown = sorted(set(own or {}) - set(options))
+    if unknown:
+        raise UserError(f"{where}: runs have no option '{unknown[0]}'{nearest(unknown[0], list(options))}")
+    return options | convert_options(script_options, own or {})
 
 
 def pair_along(runs: dict, axis: str, values: list, where: str) -> dict[str, tuple[list, list]]:
@@ -256,9 +264,10 @@ def last_error(text: str) -> str:
 
 
 def describe(results: RunResults) -> str:
-    """The test split's scores in a few words."""
-    scores = [f"{metric_name(name)} {value:.4g}" for name, value in results.metrics.get("test", {}).items()]
-    return f"test: {', '.join(scores)}"
+    """The test split's scores in a few words, or where it has no labels the validation split's."""
+    split = "test" if "test" in results.metrics else "validation"
+    scores = [f"{metric_name(name)} {value:.4g}" for name, value in results.metrics.get(split, {}).items()]
+    return f"{split}: {', '.join(scores)}"
 
 
 def duration(seconds: float) -> str:
@@ -278,7 +287,7 @@ def _open_study(arguments: StudyArguments) -> Path:
         if not (study / CELLS_FOLDER).is_dir():
             raise UserError(f"{study}: not empty and not a study's folder; choose another --output_dir")
         if not arguments.resume_from_checkpoint:
-            raise UserError(f"{study}: holds a study; choose another --output_dir or leave out resume_from_checkpoint")
+            raise UserError(f"{study}: holds runs; go on with --resume_from_checkpoint, or choose another --output_dir")
     (study / CELLS_FOLDER).mkdir(parents=True, exist_ok=True)
     return study
 

@@ -17,7 +17,7 @@ from .metrics import metric_name
 from .registry import find_task
 from .results import RESULTS_FILE, RunResults, is_main_process
 from .strategies import FUSIONS, find_strategy
-from .tasks import TaskArguments, load_task
+from .tasks import TaskArguments, TaskData, held_out_keys, load_task
 
 FOLDER = "intermediate"
 
@@ -72,11 +72,12 @@ NOT_INHERITED = {item.name for part in (TaskArguments, IntermediateArguments) fo
 }
 
 
-def train_first(arguments, train: Callable):
+def train_first(arguments, data: TaskData, train: Callable):
     """Runs the first stage with `train`, unless it is finished; every process calls it.
 
     Args:
-        train: trains a classifier as its arguments say.
+        data: the second stage's, whose held-out texts the first must not learn.
+        train: trains a classifier as its arguments say, but for texts with given keys.
 
     Returns:
         A copy of `arguments` whose encoder is the one of the finished first stage.
@@ -87,7 +88,7 @@ def train_first(arguments, train: Callable):
         what = first.task or first.train_file
         print(f"First stage, {what}: {'finished, in' if is_finished else 'the whole encoder, in'} {first.output_dir}")
     if not is_finished:
-        train(first)
+        train(first, held_out_keys(data))
         from accelerate import PartialState
 
         # The others must not read what the main process is still writing.

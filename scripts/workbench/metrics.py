@@ -22,7 +22,7 @@ METRIC_NAMES = {
     "f1": "F1",
     "matthews_correlation": "Matthews correlation",
     "pearson": "Pearson correlation",
-    "spearmanr": "Spearman correlation",
+    "spearman": "Spearman correlation",
 }
 
 

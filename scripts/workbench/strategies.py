@@ -81,8 +81,6 @@ def check_adapters(arguments: StrategyArguments) -> None:
             f"adapters: {arguments.strategy} combines two or more trained adapters, got {len(given)}: "
             "give --adapters and their folders, such as those of runs with --strategy pfeiffer"
         )
-    elif getattr(arguments, "push_to_hub", None):
-        raise UserError(f"push_to_hub: a repository holds one adapter, {arguments.strategy} has {len(given)} below it")
 
 
 def has_adapters_library() -> bool:
@@ -142,7 +140,7 @@ def train_top_layers(model, arguments):
 
 
 def train_gradually(model, arguments):
-    """Every weight is trained in the end; `callbacks` hold back the lower layers."""
+    """Every weight is trained if there are epochs enough; `callbacks` hold back the lower layers."""
     encoder_layers(model)
     return model
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from .grid import Spread
 from .metrics import metric_name
-from .registry import find_task
 from .results import RunResults, write_whole
 
 FULL, FROZEN = "full", "frozen"
@@ -48,16 +47,15 @@ def reported(runs: list[RunResults]) -> str:
     return "test" if "test" in runs[0].metrics else "validation"
 
 
-def score_name(task: str, runs: list[RunResults]) -> str:
-    """The metric that is shown: the task's first, or for a file of the user's the first that its runs have."""
+def score_name(runs: list[RunResults]) -> str:
+    """The metric that is shown: the first of the task's."""
     metrics = [name for name in runs[0].metrics[reported(runs)] if name != "loss"]
-    facts = (runs[0].facts or {}).get("dataset", {})
-    return find_task(task).metrics[0] if facts.get("name") == task else metrics[0]
+    return runs[0].facts["dataset"].get("metric", metrics[0])
 
 
-def values_of(task: str, runs: list[RunResults]) -> list[float]:
+def values_of(runs: list[RunResults]) -> list[float]:
     """The shown score of each run."""
-    split, name = reported(runs), score_name(task, runs)
+    split, name = reported(runs), score_name(runs)
     return [run.metrics[split][name] for run in runs]
 
 
@@ -68,12 +66,12 @@ def table_rows(runs: Runs) -> list[dict[str, object]]:
 
 def _row(task: str, strategy: str, found: list[RunResults], runs: Runs) -> dict[str, object]:
     full = runs.get((task, FULL))
-    scores, parameters = values_of(task, found), found[0].parameters
-    against = "" if full is None or strategy == FULL else str(Difference.of(scores, values_of(task, full)))
+    scores, parameters = values_of(found), found[0].parameters
+    against = "" if full is None or strategy == FULL else str(Difference.of(scores, values_of(full)))
     return {
         "task": task,
         "strategy": strategy,
-        "score": f"{metric_name(score_name(task, found))}, {reported(found)}",
+        "score": f"{metric_name(score_name(found))}, {reported(found)}",
         "value": Spread.of(scores),
         "n": len(found),
         "difference to full [95 %]": against,
@@ -89,7 +87,7 @@ def frozen_rows(runs: Runs) -> list[dict[str, object]]:
     tasks = [task for task, strategy in runs if strategy == FULL and (task, FROZEN) in runs]
     rows = []
     for task in tasks:
-        frozen, full = (values_of(task, runs[task, strategy]) for strategy in (FROZEN, FULL))
+        frozen, full = (values_of(runs[task, strategy]) for strategy in (FROZEN, FULL))
         difference = str(Difference.of(full, frozen))
         rows.append({"task": task, FROZEN: Spread.of(frozen), FULL: Spread.of(full), "Δ (full - frozen)": difference})
     return rows
@@ -107,13 +105,13 @@ def draw_trade_off(runs: Runs, path: Path) -> None:
     for axis, task in zip(axes.flat, tasks, strict=False):
         found = {strategy: runs[name, strategy] for name, strategy in runs if name == task}
         for strategy, its_runs in found.items():
-            spread, trained = Spread.of(values_of(task, its_runs)), its_runs[0].parameters["trainable"]
+            spread, trained = Spread.of(values_of(its_runs)), its_runs[0].parameters["trainable"]
             bar = None if math.isnan(spread.sd) else spread.sd
             axis.errorbar(trained, spread.mean, yerr=bar, fmt="o", capsize=3, label=strategy)
             point = {"task": task, "strategy": strategy, "trained_parameters": trained}
             data.append({**point, "mean": spread.mean, "sd": bar, "n": spread.n})
         any_runs = next(iter(found.values()))
-        name = f"{metric_name(score_name(task, any_runs))} ({reported(any_runs)})"
+        name = f"{metric_name(score_name(any_runs))} ({reported(any_runs)})"
         axis.set(xscale="log", xlabel="trained parameters", ylabel=name, title=f"{task}, n = {len(any_runs)}")
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
@@ -129,7 +127,7 @@ def write_page(folder: Path, runs: Runs, model: str, table: str, frozen_table: s
     sizes = [
         f"- {task}: "
         + ", ".join(f"{size:,} {split}" for split, size in runs[task, strategies[0]][0].splits.items())
-        + f" examples; shown is the {metric_name(score_name(task, runs[task, strategies[0]]))} "
+        + f" examples; shown is the {metric_name(score_name(runs[task, strategies[0]]))} "
         + f"on the {reported(runs[task, strategies[0]])} split"
         for task in tasks
     ]

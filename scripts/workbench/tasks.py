@@ -6,12 +6,24 @@ from pathlib import Path
 from .arguments import option
 from .columns import Columns, choose_columns, guess_columns, require_column
 from .errors import UserError
-from .examples import Example, as_number, encode_labels, label_of, read_examples, text_of
+from .examples import Example, as_number, encode_labels, label_of, read_examples, text_key, text_of
 from .registry import INDEX_COLUMNS, METRICS, TASKS, Task, find_task, register
 from .splits import SPLITS, check_splits, describe_conflicts, hold_out, limit, remove_shared
 from .tables import Table, is_hub_name, load_hub, read_table, read_text, split_lines
 
-__all__ = ["METRICS", "TASKS", "Task", "TaskArguments", "TaskData", "find_task", "load_task", "read_texts", "register"]
+__all__ = [
+    "METRICS",
+    "TASKS",
+    "Task",
+    "TaskArguments",
+    "TaskData",
+    "find_task",
+    "held_out_keys",
+    "leave_out",
+    "load_task",
+    "read_texts",
+    "register",
+]
 
 
 @dataclass
@@ -39,11 +51,11 @@ class TaskData:
 
     Args:
         task: with the columns and labels that were found.
-        splits: `datasets.DatasetDict` of "train", "validation" and, but for GLUE's, "test"; columns "text", "pair"
+        splits: `datasets.DatasetDict` of "train", "validation" and, where it has labels, "test"; columns "text", "pair"
             (of tasks about two texts) and "label" (id, or a number for regression).
         label_names: by id; [] for regression.
         notes: sentences to show once: what was guessed, left out, held out.
-        unlabelled: the GLUE server's test split (columns "text", "pair", "index"), or None.
+        unlabelled: the texts of the GLUE server's test split (columns "text", "pair", "index"), or None.
     """
 
     task: Task
@@ -74,9 +86,13 @@ def load_task(arguments: TaskArguments) -> TaskData:
     notes = [note for source in sources.values() for note in source.table.notes]
     columns = _choose_columns(sources, task, arguments, notes)
     unlabelled = None
-    if "test" in sources and not sources["test"].is_users and _has_no_labels(sources["test"].table, columns["test"]):
-        unlabelled = _to_unlabelled(sources.pop("test").table, columns.pop("test"))
-        notes.append(f"test: {len(unlabelled):,} texts without labels; nothing can be scored on them")
+    if "test" in sources and not sources["test"].is_users:
+        has_labels = not _has_no_labels(sources["test"].table, columns["test"])
+        if task.submission or not has_labels:
+            unlabelled = _to_unlabelled(sources["test"].table, columns["test"])
+        if not has_labels:
+            del sources["test"], columns["test"]
+            notes.append(f"test: {len(unlabelled):,} texts without labels; nothing can be scored on them")
     _check_kinds(sources, columns)
     examples = {
         name: read_examples(source.table, columns[name], task.ignored_labels, notes) for name, source in sources.items()
@@ -86,6 +102,30 @@ def load_task(arguments: TaskArguments) -> TaskData:
     examples = _split(examples, task, arguments, names, notes)
     task = _resolved(task, columns["train"], names)
     return TaskData(task, _to_datasets(examples), names, notes, unlabelled)
+
+
+def held_out_keys(*tasks: TaskData) -> frozenset[str]:
+    """What the texts of the tasks' validation and test splits are told by; see `text_key`."""
+    parts = [part for data in tasks for name, part in data.splits.items() if name != "train"]
+    return frozenset(text_key(example["text"], example.get("pair")) for part in parts for example in part)
+
+
+def leave_out(data: TaskData, keys: frozenset[str]) -> TaskData:
+    """The task without the training texts that have these keys, which another task holds out; `notes` tell of it.
+
+    Raises:
+        UserError: fewer than two examples, or one class, would be left to train on.
+    """
+    train = data.splits["train"]
+    kept = [place for place, row in enumerate(train) if text_key(row["text"], row.get("pair")) not in keys]
+    if len(kept) == len(train):
+        return data
+    left = train.select(kept)
+    if len(set(left["label"])) < 2:
+        raise UserError(f"{data.task.name}: its training texts are those that another task of this run holds out")
+    note = f"train: {len(train) - len(kept):,} example(s) left out whose text another task holds out"
+    splits = type(data.splits)({**data.splits, "train": left})
+    return replace(data, splits=splits, notes=[*data.notes, note])
 
 
 def _asked_task(arguments: TaskArguments) -> Task:

@@ -51,7 +51,10 @@ def make_training_arguments(arguments, examples: int, **overrides) -> TrainingAr
                 f"{name} is {getattr(arguments, name)}: give a positive multiple of {processes} process(es)"
             )
     steps_per_epoch = math.ceil(examples / arguments.train_batch_size)
+    steps_per_epoch = math.ceil(steps_per_epoch / arguments.extra.get("gradient_accumulation_steps", 1))
     steps = arguments.max_steps if arguments.max_steps > 0 else math.ceil(arguments.num_train_epochs * steps_per_epoch)
+    tenth = steps // 10
+    most = tenth if arguments.warmup_steps is None else arguments.warmup_steps
     options = {
         "output_dir": arguments.output_dir,
         "seed": arguments.seed,
@@ -63,7 +66,7 @@ def make_training_arguments(arguments, examples: int, **overrides) -> TrainingAr
         "accelerator_config": {"split_batches": True},
         "learning_rate": arguments.learning_rate,
         "lr_scheduler_type": arguments.lr_scheduler_type,
-        "warmup_steps": steps // 10 if arguments.warmup_steps is None else min(arguments.warmup_steps, steps // 10),
+        "warmup_steps": 0 if arguments.extra.get("warmup_ratio") else min(most, tenth),
         "weight_decay": arguments.weight_decay,
         "adam_beta2": arguments.adam_beta2,
         "max_grad_norm": arguments.max_grad_norm,

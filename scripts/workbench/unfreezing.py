@@ -36,6 +36,11 @@ class GradualUnfreezing(TrainerCallback):
         weights = dict(model.named_parameters())
         self.groups = [[weights[name] for name in names] for names in layer_groups(model)]
 
+    def on_train_begin(self, args, state, control, **kwargs):
+        epochs, groups = state.num_train_epochs, len(self.groups)
+        if epochs < groups and state.is_world_process_zero:
+            print(f"gradual: in {epochs} epochs the head and {epochs - 1} layers are trained; all would be in {groups}")
+
     def on_epoch_begin(self, args, state, control, **kwargs):
         self.unfreeze(state.epoch)
 
