@@ -9,7 +9,8 @@ parameters, time and memory, and the difference to full fine-tuning, paired by s
 (frozen against fine-tuned), trade_off.png (score against trained parameters) and README.md, which shows them all.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
@@ -54,6 +55,10 @@ def main() -> None:
         check_adapters(run)
         check_intermediate(run)
 
+    # ---- What is wrong with the data is told before the first run
+    for options_of_task in {task: options[task, arguments.strategies[0]] for task in arguments.tasks}.values():
+        tell_data(options_of_task)
+
     # ---- Train: one cell per task, strategy and seed
     cells = [grid.Cell(cell_name(*point, seed), options[point] | {"seed": seed}) for seed in seeds for point in points]
     results = grid.run_grid(SCRIPT, cells, arguments)
@@ -75,10 +80,24 @@ def main() -> None:
     print(f"README.md, table.md, table.csv, trade_off.png and a folder per run are in\n{folder}")
 
 
+def tell_data(options: dict[str, object]) -> None:
+    """What is guessed, left out and held out of a task's data; UserError for what is wrong with it."""
+    from workbench.tasks import TaskArguments, load_task
+
+    data = load_task(TaskArguments(**{item.name: options[item.name] for item in fields(TaskArguments)}))
+    for note in data.notes:
+        print(f"{data.task.name}: {note}")
+
+
 def check_axes(arguments: StrategiesArguments) -> None:
     """UserError for an unknown or repeated task or strategy, and for options of one that is not in the study."""
     for name in arguments.tasks if arguments.train_file is None else ():
         find_task(name)
+    odd = [name for name in arguments.tasks if not re.fullmatch(r"[\w.-]+", name)]
+    if odd:
+        raise UserError(
+            f"tasks: '{odd[0]}': a name is made of letters, digits, '.', '_' and '-'; files are --train_file"
+        )
     if arguments.train_file is not None and len(arguments.tasks) > 1:
         raise UserError(f"tasks: {', '.join(arguments.tasks)}: a --train_file is one task; give it one name or none")
     for name in arguments.strategies:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workbench.arguments import parse_arguments
 from workbench.classifier_arguments import ClassifierArguments
+from workbench.classifier_runs import build_model, read_data, train_seeds
 from workbench.errors import UserError, run_main
 from workbench.hub import check_before_training, publish_run
 from workbench.intermediate import check_intermediate
@@ -30,8 +31,10 @@ def main() -> None:
         arguments.learning_rate = find_strategy(arguments.strategy).learning_rate
     check_adapters(arguments)
     check_intermediate(arguments)
+    if arguments.seeds < 1:
+        raise UserError(f"seeds: {arguments.seeds}; give 1 or more")
     if arguments.seeds > 1:
-        train_seeds(arguments)
+        train_seeds(Path(__file__), arguments)
     else:
         train(arguments)
 
@@ -41,51 +44,45 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     # ---- Seed and run folder (heavy imports come after parsing, so that --help is quick)
     from transformers import set_seed
 
-    from workbench import classification, classifiers, facts, intermediate, packages, results, tasks, training
+    from workbench import classification, classifiers, facts, intermediate, packages, results, training
     from workbench import classifier_report as reporting
 
     check_before_training(arguments)
     set_seed(arguments.seed)
-    data = tasks.leave_out(tasks.load_task(arguments), held_out)
-    if arguments.submission:
-        reporting.check_submission(data)
-    new_texts = arguments.predict and tasks.read_texts(arguments.predict, arguments.text_column, arguments.pair_column)
-    if arguments.adapters:
-        classifiers.read_members(arguments)
-    folder = results.open_run(arguments)
     say = print if results.is_main_process() else lambda *_: None
-    for note in data.notes:
-        say(note)
-
-    # ---- The task before the task: a run of its own, whose encoder this one goes on from
     has_first_stage = check_intermediate(arguments)
-    if has_first_stage:
-        arguments = intermediate.train_first(arguments, data, train)
-        set_seed(arguments.seed)
-        facts.reset_peak_memory()
 
-    # ---- Tokenizer and model
-    tokenizer = classifiers.load_base_tokenizer(arguments)
-    model = classifiers.build_classifier(arguments, data.label_names, data.task.is_regression, arguments.seed)
-    classification.set_length(arguments.max_length, model, tokenizer)
-    splits = {
-        name: classification.encode_examples(split, tokenizer, arguments.max_length)
-        for name, split in data.splits.items()
-    }
-    parameters = results.count_parameters(model)
-    say(reporting.describe_start(arguments, data, parameters))
-
-    # ---- Trainer
+    # ---- Data, tokenizer and model: what is wrong with them is told before anything is written
+    data, new_texts = read_data(arguments, held_out)
+    tokenizer, model = build_model(arguments, data)
     training_arguments = training.make_training_arguments(
         arguments,
-        len(splits["train"]),
+        len(data.splits["train"]),
         metric_for_best_model=data.task.metrics[0],
         greater_is_better=True,
         # A batch counts examples, not tokens: transformers 5 would multiply the loss by the number of processes.
         average_tokens_across_devices=False,
     )
+    folder = results.open_run(arguments)
+    for note in data.notes:
+        say(note)
+
+    # ---- The task before the task: a run of its own, whose encoder this one goes on from
+    if has_first_stage:
+        arguments = intermediate.train_first(arguments, data, train)
+        set_seed(arguments.seed)
+        facts.reset_peak_memory()
+        tokenizer, model = build_model(arguments, data)
+
+    # ---- Trainer
+    splits = {
+        name: classification.encode_examples(split, tokenizer, arguments.max_length)
+        for name, split in data.splits.items()
+    }
+    parameters = results.count_parameters(model)
+    say(reporting.describe_start(arguments, data, parameters, splits["train"]))
     loss = None
-    if arguments.class_weights and not data.task.is_regression:
+    if arguments.class_weights:
         labels = [example["labels"] for example in splits["train"]]
         loss = classification.weighted_loss(classification.class_weights(labels, len(data.label_names)))
     trainer, clock, checkpoint = training.make_trainer(
@@ -127,8 +124,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
-    reporting.draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
     reporting.write_outcomes(folder, data, outcomes)
+    reporting.draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
     package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
@@ -145,35 +142,6 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     if arguments.push_to_hub:
         print(f"Published:    {publish_run(package, arguments, folder)}")
     print(f"The model, its card, results.json, the figures and the test answers are in {folder}")
-
-
-def train_seeds(arguments: ClassifierArguments) -> None:
-    """One run per seed, each in a process and a folder of its own, and the table of their scores."""
-    import shutil
-    from dataclasses import asdict, fields
-
-    from workbench import grid
-    from workbench.results import FREE_OPTIONS
-
-    if arguments.push_to_hub:
-        raise UserError("push_to_hub: publish one of the runs when all are done, with scripts/publish.py")
-    if arguments.overwrite_output_dir and (Path(arguments.output_dir) / grid.CELLS_FOLDER).is_dir():
-        shutil.rmtree(arguments.output_dir)
-    apart = FREE_OPTIONS - {"report_to"} | {"seed", "seeds"}
-    options = {name: value for name, value in asdict(arguments).items() if name not in apart}
-    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    cells = [grid.Cell(f"seed{seed}", {**options, **arguments.extra, "seed": seed}) for seed in seeds]
-    names = [item.name for item in fields(grid.StudyArguments) if hasattr(arguments, item.name)]
-    study = grid.StudyArguments(**{name: getattr(arguments, name) for name in names})
-    runs = list(grid.run_grid(Path(__file__), cells, study).values())
-    names = [(split, name) for split in runs[0].metrics for name in runs[0].metrics[split]]
-    rows = [
-        {"split": split, "score": name, "value": grid.Spread.of(run.metrics[split][name] for run in runs)}
-        for split, name in names
-    ]
-    print("\n" + grid.write_study_table(Path(arguments.output_dir) / "table", rows, {"value": ".4f"}))
-    print(f"Mean ± sample standard deviation over {len(runs)} seeds; table.md, table.csv and a folder per seed are in")
-    print(arguments.output_dir)
 
 
 def extra_options() -> dict[str, type]:

@@ -59,7 +59,6 @@ def main() -> None:
     loaded = {task_name(asked): tasks.load_task(task_arguments(asked, arguments)) for asked in arguments.tasks}
     held_out = tasks.held_out_keys(*loaded.values())
     data = {name: tasks.leave_out(found, held_out) for name, found in loaded.items()}
-    folder = results.open_run(arguments)
     say = print if results.is_main_process() else lambda *_: None
     for name, found in data.items():
         for note in found.notes:
@@ -101,6 +100,7 @@ def main() -> None:
         # In a step, only one task's head has gradients.
         ddp_find_unused_parameters=True,
     )
+    folder = results.open_run(arguments)
     trainer, clock, checkpoint = training.make_trainer(
         arguments,
         training_arguments,

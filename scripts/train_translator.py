@@ -73,7 +73,6 @@ def main() -> None:
 
     check_before_training(arguments)
     data = load_data(arguments, pairs)
-    folder = results.open_run(arguments)
     set_seed(arguments.seed)
     say = print if results.is_main_process() else lambda *_: None
 
@@ -105,6 +104,7 @@ def main() -> None:
     # ---- Trainer
     score = translation.score_words if config.is_encoder_decoder else translation.score_continuations
     training_arguments = training.make_training_arguments(arguments, len(splits["train"]))
+    folder = results.open_run(arguments)
     trainer, clock, checkpoint = training.make_trainer(
         arguments,
         training_arguments,

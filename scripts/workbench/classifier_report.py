@@ -8,14 +8,20 @@ from .metrics import metric_name
 from .tasks import TaskData
 
 
-def describe_start(arguments, data: TaskData, parameters: dict[str, int]) -> str:
-    """One line: what is trained, how much of it, on how much."""
+def describe_start(arguments, data: TaskData, parameters: dict[str, int], train: list[dict]) -> str:
+    """What is trained, how much of it, on how much; and how many texts are longer than what is read of them.
+
+    Args:
+        train: what `encode_examples` made of the training split.
+    """
     share = parameters["trainable"] / parameters["total"]
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in data.splits.items())
     classes = "a number" if data.task.is_regression else f"{len(data.label_names)} classes"
+    full = sum(len(example["input_ids"]) == arguments.max_length for example in train)
+    cut = f"; about {full:,} training texts are cut off at {arguments.max_length} tokens" if full else ""
     return (
         f"{arguments.strategy} on {data.task.name}: {parameters['trainable']:,} of {parameters['total']:,} parameters "
-        f"({share:.2%}) are trained; {sizes} examples, {classes}; learning rate {arguments.learning_rate:g}"
+        f"({share:.2%}) are trained; {sizes} examples, {classes}; learning rate {arguments.learning_rate:g}{cut}"
     )
 
 

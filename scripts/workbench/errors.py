@@ -1,8 +1,12 @@
 """What a user can cause ends in one line on stderr and exit code 2."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
+
+# What is wrong with a path that the user gave.
+PATH_ERRORS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class UserError(Exception):
@@ -17,8 +21,12 @@ def run_main(main: Callable[[], None]) -> None:
         sys.exit(_fail(str(error)))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Who reads our output has had enough; nothing more may be written, not even at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
+        if isinstance(error, OSError) and error.errno in PATH_ERRORS:
             sys.exit(_fail(f"{error.filename or 'the output folder'}: {error.strerror}"))
         if _is_full_disk(error):
             sys.exit(_fail("no space left on the disk; free some, or choose another --output_dir; whole files stay"))

@@ -88,7 +88,7 @@ def draw_attention(attention: dict[int, tuple], path: Path, title: str) -> None:
     Args:
         attention: seed -> what `mean_attention` returned.
     """
-    from .plots import plt, save_figure
+    from .plots import plain, plt, save_figure
 
     layers, adapters, _, tokens = next(iter(attention.values()))
     mean = numpy.mean([found[2] for found in attention.values()], axis=0)
@@ -98,8 +98,8 @@ def draw_attention(attention: dict[int, tuple], path: Path, title: str) -> None:
         colour = "white" if mean[row, column] < mean.max() / 2 else "black"
         axis.text(column, row, f"{mean[row, column]:.2f}", ha="center", va="center", color=colour, fontsize=8)
     axis.set(xlabel="adapter", ylabel="layer")
-    axis.set_title(title, wrap=True, fontsize=10)
-    axis.set_xticks(range(len(adapters)), adapters, rotation=30, ha="right")
+    axis.set_title(plain(title), wrap=True, fontsize=10)
+    axis.set_xticks(range(len(adapters)), list(map(plain, adapters)), rotation=30, ha="right")
     axis.set_yticks(range(len(layers)), layers)
     axis.invert_yaxis()
     figure.colorbar(image, ax=axis, label="mean attention weight")

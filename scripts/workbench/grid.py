@@ -29,7 +29,16 @@ from pathlib import Path
 from .arguments import convert_options, option, read_recipe
 from .errors import UserError, nearest
 from .metrics import metric_name
-from .results import CONFIG_FILE, FREE_OPTIONS, RESULTS_FILE, RunResults, read_run_config, write_whole
+from .results import (
+    CONFIG_FILE,
+    FREE_OPTIONS,
+    RESULTS_FILE,
+    RunResults,
+    check_inputs,
+    delete_run,
+    read_run_config,
+    write_whole,
+)
 
 CELLS_FOLDER = "cells"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -298,7 +307,6 @@ def _check_options(study: Path, cell: Cell) -> None:
     if not (folder / CONFIG_FILE).exists():
         return
     earlier = read_run_config(folder)
-    earlier |= earlier.pop("extra", None) or {}
     # An option that is no longer given would have its default now: only the recipe tells that it was given then.
     given = set(read_recipe(str(asked))) if asked.exists() else set()
     for name in sorted((given | cell.options.keys()) - FREE_OPTIONS):
@@ -308,6 +316,16 @@ def _check_options(study: Path, cell: Cell) -> None:
                 f"{folder}: was run with other options: {name} was {earlier.get(name)} and is {now} now; "
                 "choose another --output_dir, or delete this folder to have it run again"
             )
+    check_inputs(folder, cell.options)
+
+
+def discard(cells: list[Cell], arguments: StudyArguments) -> None:
+    """Deletes the runs of these cells, finished or not, so that they are run again; other files stay."""
+    study = Path(arguments.output_dir)
+    for cell in cells:
+        if (study / cell.name / CONFIG_FILE).is_file():
+            delete_run(study / cell.name, cell.options)
+            (study / CELLS_FOLDER / f"{cell.name}.yaml").unlink(missing_ok=True)
 
 
 def _lock(log, cell: Cell) -> None:

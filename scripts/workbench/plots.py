@@ -12,6 +12,9 @@ import matplotlib.pyplot as plt
 from .metrics import metric_name
 from .results import write_whole
 
+# Classes that a confusion matrix has room to name.
+MOST_CELLS = 25
+
 
 def save_figure(figure, path: Path, data) -> None:
     """Writes `path` (.png) and the numbers shown in it (.json)."""
@@ -20,6 +23,11 @@ def save_figure(figure, path: Path, data) -> None:
     beside.replace(path)
     plt.close(figure)
     write_whole(path.with_suffix(".json"), json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def plain(text: str) -> str:
+    """A text for a figure as it is: matplotlib takes what is between two dollar signs for a formula."""
+    return text.replace("$", r"\$")
 
 
 def plot_curves(
@@ -38,7 +46,7 @@ def plot_curves(
     figure, axis = plt.subplots(figsize=(7, 4))
     axis.plot(*zip(*train, strict=True), label="training loss", color="tab:blue", alpha=0.6)
     axis.plot(*zip(*losses, strict=True), label="validation loss", color="tab:orange", marker=".")
-    axis.set(xlabel="optimiser step", ylabel=f"loss ({unit})", yscale="log", title=title)
+    axis.set(xlabel="optimiser step", ylabel=f"loss ({unit})", yscale="log", title=plain(title))
     handles = axis.get_lines()
     if scores:
         name, right = metric_name(score), axis.twinx()
@@ -77,22 +85,24 @@ def plot_attention(panels: dict[str, list[list[float]]], source: list[str], outp
 def plot_confusion(counts: list[list[int]], names: list[str], path: Path, title: str) -> None:
     """A confusion matrix: right classes (rows) by answers (columns), coloured by the share of the row.
 
+    Of many classes, only some are named and no cell is written out: the numbers are in the JSON beside.
+
     Args:
         counts: examples, (right, answered).
     """
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    size = 2.5 + 0.55 * len(names)
+    shown, every = len(names) <= MOST_CELLS, -(-len(names) // MOST_CELLS)
+    size = 2.5 + 0.55 * min(len(names), MOST_CELLS)
     figure, axis = plt.subplots(figsize=(size + 1.5, size), layout="constrained")
     image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(len(names), len(names)):
+    for row, column in np.ndindex(len(names), len(names)) if shown else ():
         colour = "white" if shares[row][column] > 0.5 else "black"
         axis.text(column, row, f"{counts[row][column]:,}", ha="center", va="center", color=colour, fontsize=8)
     axis.set(xlabel="answer", ylabel="right class")
-    figure.suptitle(title, fontsize=10)
-    axis.set_xticks(
-        range(len(names)), names, rotation=45 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center"
-    )
-    axis.set_yticks(range(len(names)), names)
+    figure.suptitle(plain(title), fontsize=10)
+    places, labels = range(0, len(names), every), [plain(name) for name in names[::every]]
+    axis.set_xticks(places, labels, rotation=45 if len(names) > 2 else 0, ha="right" if len(names) > 2 else "center")
+    axis.set_yticks(places, labels)
     figure.colorbar(image, ax=axis, label="share of the right class")
     save_figure(figure, path, {"classes": names, "counts": counts})
 
@@ -118,7 +128,7 @@ def plot_ablation(
         axis.text(last, first, f"{change:+.0%}", ha="center", va="center", fontsize=8, color=colour)
     names = range(1, layers + 1)
     axis.set(xlabel="last removed layer", ylabel="first removed layer")
-    figure.suptitle(title, wrap=True, fontsize=10)
+    figure.suptitle(plain(title), wrap=True, fontsize=10)
     axis.set_xticks(range(layers), names)
     axis.set_yticks(range(layers), names)
     figure.colorbar(image, ax=axis, label=f"relative change of the {metric_name(score)}", format="{x:.0%}")

@@ -95,7 +95,7 @@ def frozen_rows(runs: Runs) -> list[dict[str, object]]:
 
 def draw_trade_off(runs: Runs, path: Path) -> None:
     """Score against trained parameters, a panel per task; bars are the standard deviation over the seeds."""
-    from .plots import plt, save_figure
+    from .plots import plain, plt, save_figure
 
     tasks = list(dict.fromkeys(task for task, _ in runs))
     columns = min(3, len(tasks))
@@ -112,7 +112,7 @@ def draw_trade_off(runs: Runs, path: Path) -> None:
             data.append({**point, "mean": spread.mean, "sd": bar, "n": spread.n})
         any_runs = next(iter(found.values()))
         name = f"{metric_name(score_name(any_runs))} ({reported(any_runs)})"
-        axis.set(xscale="log", xlabel="trained parameters", ylabel=name, title=f"{task}, n = {len(any_runs)}")
+        axis.set(xscale="log", xlabel="trained parameters", ylabel=name, title=plain(f"{task}, n = {len(any_runs)}"))
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     for axis in axes.flat[len(tasks) :]:
