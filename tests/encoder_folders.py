@@ -3,21 +3,22 @@
 from pathlib import Path
 
 import torch
-from bottleneck_models import CONFIGS, batch
+from bottleneck_models import CONFIGS, DROPOUT, SIZES, batch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, ModernBertConfig, MPNetConfig, PreTrainedTokenizerFast
 
 from workbench.classifiers import build_classifier
 from workbench.strategies import StrategyArguments
 
 LABELS = ["no", "maybe", "yes"]
+FAMILIES = CONFIGS | {"mpnet": MPNetConfig(**SIZES, **DROPOUT), "modernbert": ModernBertConfig(**SIZES, pad_token_id=0)}
 
 
 def write_encoder(folder: Path, family: str = "bert", **overrides) -> str:
     """Saves a random encoder of that family, with weights large enough for a difference to show."""
     torch.manual_seed(0)
-    fields = {**CONFIGS[family].to_dict(), **overrides}
+    fields = {**FAMILIES[family].to_dict(), **overrides}
     encoder = AutoModel.from_config(AutoConfig.for_model(fields.pop("model_type"), **fields))
     for parameter in encoder.parameters():
         if parameter.dim() > 1:

@@ -21,6 +21,7 @@ from workbench.classification import (
     write_predictions,
     write_submission,
 )
+from workbench.classifier_report import check_submission
 from workbench.errors import UserError
 from workbench.metrics import label_scores
 from workbench.tasks import TASKS, TaskData
@@ -119,6 +120,19 @@ def test_a_classifier_reads_as_much_as_it_was_trained_on(tokenizer):
     long = [{"text": " ".join("abcdabcdabcd")}]
     assert inspect_texts(model, tokenizer, long) == inspect_texts(model, tokenizer, long, 6)
     assert inspect_texts(model, tokenizer, long) != inspect_texts(model, tokenizer, long, 12)
+
+
+@pytest.mark.parametrize(
+    ("task", "unlabelled", "says"),
+    [
+        ("rte", {"index": [0, 2]}, "rows of rte's test split are missing or broken"),
+        ("rte", None, "rte has no test split of the GLUE server"),
+        ("imdb", {"index": [0, 1]}, "imdb has no test split of the GLUE server"),
+    ],
+)
+def test_half_a_submission_is_refused(task, unlabelled, says):
+    with pytest.raises(UserError, match=says):
+        check_submission(TaskData(TASKS[task], {}, [], [], unlabelled))
 
 
 def test_predictions_are_a_table_that_stays_whole(tmp_path):

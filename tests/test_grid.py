@@ -21,8 +21,15 @@ import yaml
 
 from workbench import grid
 from workbench.errors import UserError
-from workbench.grid import Cell, Score, Spread, StudyArguments, run_grid
+from workbench.grid import Cell, Score, Spread, StudyArguments, discard, run_grid, with_own
 from workbench.results import RunResults
+
+
+@dataclass
+class Own:
+    learning_rate: float = 0.1
+    seed: int = 0
+
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 TRAIN = """
@@ -39,6 +46,7 @@ class Arguments(RunArguments):
     rate: float = option(0.5, "rate")
     nap: float = option(0.0, "seconds per epoch")
     fail: str = option("", "how to end: refuse, raise, kill or vanish")
+    train_file: str = option("", "data")
 
 def main():
     arguments = parse_arguments(Arguments, "Trains nothing.")
@@ -298,6 +306,33 @@ def test_a_folder_that_is_no_study_is_refused(train, study):
     with pytest.raises(UserError, match="--output_dir is a folder"):
         run_grid(train, cells(1), StudyArguments(str(study / "thesis.tex")))
     assert [path.name for path in study.iterdir()] == ["thesis.tex"]
+
+
+def test_a_finished_run_on_other_data_is_not_taken_for_this_one(train, study, tmp_path):
+    (tmp_path / "mine.csv").write_text("a")
+    run_grid(train, cells(1, train_file=str(tmp_path / "mine.csv")), StudyArguments(str(study)))
+    (tmp_path / "mine.csv").write_text("b")
+    with pytest.raises(UserError, match="other data: train_file has changed"):
+        run_grid(train, cells(1, train_file=str(tmp_path / "mine.csv")), StudyArguments(str(study)))
+
+
+def test_discarded_runs_are_run_again_and_nothing_else_is_lost(train, study):
+    run_grid(train, cells(2), StudyArguments(str(study)))
+    (study / "notes.txt").write_text("mine")
+    discard(cells(2)[:1], StudyArguments(str(study)))
+    assert not (study / "cell0" / "results.json").exists() and (study / "cell1" / "results.json").exists()
+    assert len(run_grid(train, cells(2, nap=0.01)[:1] + cells(2)[1:], StudyArguments(str(study)))) == 2
+    assert (study / "notes.txt").exists()
+
+
+def test_a_cells_own_options_have_their_types_and_are_known():
+    shared = {"learning_rate": 0.1, "seed": 0}
+    assert with_own(shared, {"learning_rate": "5e-5"}, Own, "full") == {"learning_rate": 5e-5, "seed": 0}
+    assert with_own(shared, None, Own, "full") == shared
+    with pytest.raises(UserError, match="full: runs have no option 'learning_rat'; did you mean 'learning_rate'"):
+        with_own(shared, {"learning_rat": 1}, Own, "full")
+    with pytest.raises(UserError, match="learning_rate: 'high' is not of type float"):
+        with_own(shared, {"learning_rate": "high"}, Own, "full")
 
 
 def test_without_resuming_an_earlier_study_is_refused(train, study):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from workbench.arguments import RunArguments
+from workbench.arguments import RunArguments, parse_arguments
 from workbench.errors import UserError
 from workbench.results import RunResults, count_parameters, open_run, read_run_config, write_whole
 
@@ -13,6 +13,8 @@ from workbench.results import RunResults, count_parameters, open_run, read_run_c
 @dataclass
 class Arguments(RunArguments):
     learning_rate: float = 0.1
+    train_file: str | None = None
+    model_name_or_path: str = ""
 
 
 def results() -> RunResults:
@@ -75,6 +77,49 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path):
     with pytest.raises(UserError, match="not empty and not a run's folder"):
         open_run(Arguments(output_dir=str(tmp_path), overwrite_output_dir=True))
     assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_folder_that_only_looks_like_a_run_is_never_touched(tmp_path):
+    (tmp_path / "config.yaml").write_text("a: 1\n")
+    with pytest.raises(UserError, match="not a run's folder"):
+        open_run(Arguments(output_dir=str(tmp_path), overwrite_output_dir=True))
+    assert (tmp_path / "config.yaml").read_text() == "a: 1\n"
+
+
+def test_overwriting_never_deletes_what_is_needed(tmp_path, monkeypatch):
+    folder = open_run(Arguments(output_dir=str(tmp_path / "run")))
+    (folder / "mine.csv").write_text("text,label\n")
+    again = Arguments(output_dir=str(folder), overwrite_output_dir=True, train_file=str(folder / "mine.csv"))
+    with pytest.raises(UserError, match=r"train_file is in it: .*mine\.csv"):
+        open_run(again)
+    with pytest.raises(UserError, match="model_name_or_path is in it"):
+        open_run(Arguments(output_dir=str(folder), overwrite_output_dir=True, model_name_or_path=str(folder)))
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match="the directory that you are in"):
+        open_run(Arguments(output_dir=".", overwrite_output_dir=True))
+    assert (folder / "mine.csv").exists()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(folder)
+    open_run(Arguments(output_dir="link", overwrite_output_dir=True))
+    assert not (folder / "mine.csv").exists() and (folder / "config.yaml").exists()
+
+
+def test_a_run_goes_on_with_the_same_data_only(tmp_path):
+    (tmp_path / "mine.csv").write_text("text,label\n")
+    options = {"output_dir": str(tmp_path / "run"), "train_file": str(tmp_path / "mine.csv")}
+    open_run(Arguments(**options))
+    open_run(Arguments(**options, resume_from_checkpoint=True))
+    (tmp_path / "mine.csv").write_text("text,label\nmore,yes\n")
+    with pytest.raises(UserError, match="other data: train_file has changed since"):
+        open_run(Arguments(**options, resume_from_checkpoint=True))
+
+
+def test_a_runs_config_is_a_recipe_for_the_same_run(tmp_path):
+    arguments = Arguments(output_dir=str(tmp_path / "run"), learning_rate=0.5)
+    arguments.extra = {"adam_beta1": 0.8}
+    config = str(open_run(arguments) / "config.yaml")
+    again = parse_arguments(Arguments, "", lambda: {"adam_beta1": float}, ["--config", config])
+    assert again == arguments and again.extra == arguments.extra
 
 
 def test_a_run_resumes_with_the_same_options_only(tmp_path):

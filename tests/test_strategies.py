@@ -1,5 +1,7 @@
 """Every way of reusing an encoder: what it trains, that it learns, that its folder gives back the same model."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from bottleneck_models import batch, logits, one_thread  # noqa: F401, a fixture
@@ -16,6 +18,7 @@ from workbench.classifiers import (
     save_classifier,
     trainer_class,
 )
+from workbench.errors import UserError
 from workbench.results import count_parameters
 from workbench.strategies import (
     STRATEGIES,
@@ -147,6 +150,25 @@ def test_head_dropout_is_what_was_asked_for_in_every_family(encoders):
         assert 0.5 in rates, family
 
 
+@pytest.mark.parametrize(("family", "has_one"), [("deberta-v2", True), ("electra", True), ("mpnet", False)])
+def test_head_dropout_is_set_where_the_family_has_any_and_refused_elsewhere(tmp_path, family, has_one):
+    folder = write_encoder(tmp_path / family, family)
+    if not has_one:
+        with pytest.raises(UserError, match=f"the head of a '{family}' model has no dropout of its own"):
+            build(folder, "full", classifier_dropout=0.37)
+        return
+    modules = build(folder, "full", classifier_dropout=0.37).named_modules()
+    assert [
+        name for name, part in modules if getattr(part, "p", None) == 0.37 and not name.startswith(family[:7] + ".")
+    ]
+
+
+def test_modernbert_reads_its_first_token_and_its_last_norm_is_trained_with_the_head(tmp_path):
+    model = build(write_encoder(tmp_path / "modernbert", "modernbert", classifier_pooling="mean"), "gradual")
+    assert model.config.classifier_pooling == "cls"
+    assert "model.final_norm.weight" in layer_groups(model)[0]
+
+
 def test_regression_has_one_output_and_learns_numbers(encoders, tmp_path):
     model = build(encoders["bert"], "lora", labels=[], is_regression=True)
     losses = train(model, inputs=batch() | {"labels": torch.tensor([0.5, 3.0, 1.5])}, steps=15)
@@ -270,6 +292,13 @@ def test_gradual_unfreezing_opens_one_layer_more_in_each_epoch(encoders, tmp_pat
         opened = groups[: epoch + 1]
         assert snapshots.changed(epoch) <= {name for group in opened for name in group}, epoch
         assert all(snapshots.changed(epoch) & set(group) for group in opened), epoch
+
+
+def test_too_few_epochs_to_unfreeze_all_are_told(encoders, capsys):
+    (callback,) = callbacks("gradual", build(encoders["bert"], "gradual"))
+    for epochs in (5, 3):
+        callback.on_train_begin(None, SimpleNamespace(num_train_epochs=epochs, is_world_process_zero=True), None)
+    assert capsys.readouterr().out == "gradual: in 3 epochs the head and 2 layers are trained; all would be in 5\n"
 
 
 def test_discriminative_rates_fall_by_2_6_from_layer_to_layer(encoders):

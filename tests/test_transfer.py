@@ -1,6 +1,7 @@
 """One encoder for more than one task: one after the other, with what is forgotten, or all at once."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,36 @@ def test_a_second_stage_that_tears_the_encoder_apart_makes_it_forget(
     names = earlier.config.id2label
     right = sum(names[answer] == row[1] for answer, row in zip(given, rows[1:], strict=True))
     assert right / len(given) == pytest.approx(told["after"])
+
+
+@pytest.fixture
+def relabelled(tables, tmp_path) -> Path:
+    """The texts of `first` with other labels, so that other texts are held out."""
+    texts = [line.partition(",")[0] for line in tables["first"].read_text().splitlines()[1:]]
+    path = tmp_path / "relabelled.csv"
+    path.write_text("text,label\n" + "".join(f"{text},{('odd', 'even')[n % 2]}\n" for n, text in enumerate(texts)))
+    return path
+
+
+@pytest.mark.slow
+def test_no_stage_learns_what_another_holds_out(tables, relabelled, encoder, tmp_path, monkeypatch, capsys):
+    start = ["--model_name_or_path", encoder, "--train_file", tables["first"], "--strategy", "frozen", *FAST]
+    start += ["--intermediate_train_file", relabelled, "--max_steps", 1, "--output_dir", tmp_path / "run"]
+    run_here(monkeypatch, "train_classifier", *start)
+    second, first = (RunResults.read(folder) for folder in (tmp_path / "run", tmp_path / "run/intermediate"))
+    held_out = int(re.search(r"train: (\d+) example\(s\) left out whose text another", capsys.readouterr().out)[1])
+    assert held_out > 10 and first.splits["train"] == second.splits["train"] - held_out
+
+
+@pytest.mark.slow
+def test_no_task_learns_what_another_holds_out(tables, relabelled, encoder, tmp_path, monkeypatch):
+    tasks = ["--tasks", tables["first"], relabelled, "--max_steps", 1]
+    start = [*tasks, "--model_name_or_path", encoder, *FAST, "--output_dir", tmp_path / "run"]
+    run_here(monkeypatch, "train_multitask", *start)
+    sizes = RunResults.read(tmp_path / "run").facts["tasks"]
+    rows = len(relabelled.read_text().splitlines()) - 1
+    for size in sizes.values():
+        assert size["train"] < rows - size["validation"] - size["test"] - 10
 
 
 @pytest.mark.slow

@@ -143,14 +143,18 @@ def _check_existing(folder: Path, resolved: dict, arguments) -> None:
 
 
 def delete_run(folder: Path, options: dict) -> None:
-    """Deletes a run's folder; UserError if one of the options, or the present directory, lies in it."""
+    """Empties a run's folder; UserError if what one of the options names, or the present directory, lies in it."""
     folder = folder.resolve()
     if folder in (here := Path.cwd().resolve(), *here.parents):
         raise UserError(f"{folder}: would be deleted, with the directory that you are in")
     for name, path in _existing_paths(options):
         if folder in (path.resolve(), *path.resolve().parents):
             raise UserError(f"{folder}: would be deleted, and {name} is in it: {path}; choose another --output_dir")
-    shutil.rmtree(folder)
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def digest_inputs(options: dict) -> dict[str, str]:
