@@ -114,6 +114,8 @@ def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> di
     """What train_classifier.py is told for one task and strategy; the seed comes later."""
     options = grid.shared_options(arguments, ClassifierArguments, without=AXES)
     options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
+    if arguments.train_file is None and find_task(task).generate:
+        options["data_dir"] = None
     options["adapters"] = arguments.adapters if strategy in FUSIONS else None
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}

@@ -195,9 +195,37 @@ def test_a_study_killed_at_random_ends_in_the_same_table(tmp_path, table, encode
     assert (whole / "trade_off.png").stat().st_size > 10_000
 
 
+def test_a_study_gives_each_run_what_it_can_use():
+    import study_strategies
+
+    asked = study_strategies.StrategiesArguments(data_dir="glue", adapters=["a", "b"])
+    generated = study_strategies.cell_options("verbal_arithmetic", "full", asked)
+    assert generated["data_dir"] is None and generated["adapters"] is None
+    fused = study_strategies.cell_options("rte", "fusion", asked)
+    assert fused["data_dir"] == "glue" and fused["adapters"] == ["a", "b"] and fused["learning_rate"] == 5e-5
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--tasks", "rte", "--strategies", "full", "fusion"], "combines two or more trained adapters, got 0"),
+        (["--train_file", "mine.csv", "--tasks", "a", "b"], "a --train_file is one task"),
+        (["--train_file", "mine.csv", "--tasks", "h/mine.csv"], "a name is made of letters"),
+        (["--strategies", "scratch", "--intermediate_task", "rte"], "begins from random weights"),
+        (["--train_file", "nowhere.csv"], "nowhere.csv"),
+        (["--push_to_hub", "me/x"], "unknown option 'push_to_hub'"),
+    ],
+)
+def test_a_study_that_cannot_be_trains_nothing(tmp_path, call, arguments, said):
+    code, told = call("study_strategies", "--output_dir", tmp_path / "study", *arguments)
+    assert code == 2 and said in told.err and told.err.startswith("error: ") and told.err.count("\n") == 1
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seeds", "0"], "seeds: 0"),
         (["--strategy", "houlsbi"], "did you mean 'houlsby'"),
         (["--task", "rta"], "did you mean 'rte'"),
         (["--train_file", "nowhere.csv"], "nowhere.csv"),
