@@ -36,23 +36,23 @@ class ClassifyArguments:
 def main() -> None:
     # ---- Arguments and texts
     arguments = parse_arguments(ClassifyArguments, __doc__)
-    if arguments.text is not None and arguments.file is not None:
-        raise UserError("give text or --file, not both")
-    if arguments.batch_size < 1:
-        raise UserError("--batch_size is at least 1")
-    examples = read_examples(arguments)
+    check_arguments(arguments)
+    names = list(dict.fromkeys([arguments.model, *arguments.compare]))
+    notes: list[str] = []
+    examples = read_examples(arguments, names, notes)
 
     # ---- Answers of each run
-    from workbench.classification import inspect_texts
+    from workbench.classification import inspect_texts, one_line
     from workbench.classifier_loading import load_classifier
 
-    names = list(dict.fromkeys([arguments.model, *arguments.compare]))
     answers = {}
     for name in names:
         model, tokenizer = load_classifier(name, arguments.trust_remote_code)
         answers[name] = inspect_texts(model, tokenizer, examples, arguments.max_length, arguments.batch_size)
 
     # ---- Show
+    for note in notes:
+        print(note, file=sys.stderr)
     if len(examples) == 1 and len(names) == 1:
         show_one(answers[names[0]][0])
         return
@@ -65,9 +65,9 @@ def main() -> None:
         given = [answers[name][place] for name in names]
         differ = len({answer.label for answer in given}) > 1
         if differ or not arguments.only_differences:
-            texts = [" ".join(example[column].split()) for column in ("text", "pair") if column in example]
+            texts = [example[column] for column in ("text", "pair") if column in example]
             mark = ["≠" if differ else ""] if len(names) > 1 else []
-            print("\t".join([*texts, *map(str, given), *mark]).rstrip("\t"))
+            print("\t".join([*map(one_line, [*texts, *map(str, given)]), *mark]).rstrip("\t"))
     for first, second in combinations(names, 2):
         same = sum(a.label == b.label for a, b in zip(answers[first], answers[second], strict=True))
         print(
@@ -76,17 +76,50 @@ def main() -> None:
         )
 
 
-def read_examples(arguments: ClassifyArguments) -> list[dict[str, str]]:
-    """The texts, each with its pair where there is one; UserError if there are none."""
-    if arguments.file is not None:
-        from workbench.tasks import read_texts
+def check_arguments(arguments: ClassifyArguments) -> None:
+    """UserError for options that exclude each other, or are no text."""
+    from workbench.tables import check_unicode
 
-        return read_texts(arguments.file, arguments.text_column, arguments.pair_column)
-    texts = [arguments.text] if arguments.text is not None else [line.rstrip("\r\n") for line in sys.stdin]
-    examples = [{"text": text} | ({"pair": arguments.pair} if arguments.pair else {}) for text in texts if text.strip()]
+    if arguments.text is not None and arguments.file is not None:
+        raise UserError("give text or --file, not both")
+    if arguments.pair is not None and arguments.file is not None:
+        raise UserError("--pair is for a text given here; second texts in the file are named with --pair_column")
+    if arguments.batch_size < 1:
+        raise UserError("--batch_size is at least 1")
+    for name in ("model", "text", "pair"):
+        check_unicode(getattr(arguments, name) or "", name)
+    for name in arguments.compare:
+        check_unicode(name, "compare")
+
+
+def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[str]) -> list[dict[str, str]]:
+    """The texts, each with its pair where there is one, `notes` on what was read as them.
+
+    Raises:
+        UserError: no texts, or pairs where one of the runs `names` was trained on single texts, or the reverse.
+    """
+    from workbench.texts import check_kind, read_texts, task_of_run
+
+    tasks = [task for task in map(task_of_run, names) if task is not None]
+    if arguments.file is not None:
+        known = tasks[0] if tasks else None
+        examples = read_texts(arguments.file, arguments.text_column, arguments.pair_column, known, notes)
+    else:
+        texts = [arguments.text] if arguments.text is not None else read_lines()
+        pair = {"pair": arguments.pair} if arguments.pair else {}
+        examples = [{"text": text} | pair for text in texts if text.strip()]
     if not examples:
         raise UserError("no text to classify: give TEXT, --file, or lines on standard input")
+    for task in tasks:
+        check_kind("pair" in examples[0], task, arguments.file or "what is given")
     return examples
+
+
+def read_lines() -> list[str]:
+    """Standard input's lines; UserError names the line that is no UTF-8."""
+    from workbench.tables import decode_text, split_lines
+
+    return split_lines(decode_text(sys.stdin.buffer.read(), "standard input"))
 
 
 def show_one(answer) -> None:
@@ -94,7 +127,7 @@ def show_one(answer) -> None:
     if not answer.probabilities:
         print(answer)
     for name, share in sorted(answer.probabilities.items(), key=lambda item: -item[1]):
-        print(f"{name:20} {share:7.2%}")
+        print(f"{' '.join(name.split()):20} {share:7.2%}")
 
 
 if __name__ == "__main__":

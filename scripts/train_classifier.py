@@ -81,10 +81,10 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     }
     parameters = results.count_parameters(model)
     say(reporting.describe_start(arguments, data, parameters, splits["train"]))
-    loss = None
+    weights = None
     if arguments.class_weights:
         labels = [example["labels"] for example in splits["train"]]
-        loss = classification.weighted_loss(classification.class_weights(labels, len(data.label_names)))
+        weights = classification.class_weights(labels, len(data.label_names))
     trainer, clock, checkpoint = training.make_trainer(
         arguments,
         training_arguments,
@@ -93,8 +93,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         classification.TextCollator(tokenizer, data.task.is_regression),
         splits,
         trainer_class=classifiers.trainer_class(arguments.strategy, training.WorkbenchTrainer),
-        compute_metrics=classification.score_predictions(data.task),
-        compute_loss_func=loss,
+        compute_metrics=classification.score_predictions(data.task, weights),
+        compute_loss_func=None if weights is None else classification.weighted_loss(weights),
     )
     trainer.parameter_groups = classifiers.parameter_groups(
         model, arguments.strategy, arguments.learning_rate, arguments.weight_decay

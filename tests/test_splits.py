@@ -30,6 +30,13 @@ def test_rare_classes_can_be_trained_on(tmp_path):
     assert set(data.splits["train"]["label"]) == set(range(13))
 
 
+def test_a_rare_class_stays_in_training_where_its_texts_have_other_labels_too(tmp_path):
+    for place in range(40):
+        rows = [(f"text {n}", "ab"[n % 2]) for n in range(40)] + [(f"text {place}", "rare")]
+        data = load(train_file=write(tmp_path / "r.tsv", ("text", "label"), *rows))
+        assert data.label_names.index("rare") in data.splits["train"]["label"], place
+
+
 def test_no_text_is_in_two_splits_whatever_its_case_and_spaces(tmp_path):
     train = reviews(tmp_path / "train.tsv", 40)
     validation = write(tmp_path / "v.tsv", ("text", "label"), ("Review  NUMBER 3", "good"), ("v", "bad"), ("t", "bad"))

@@ -2,10 +2,13 @@
 
 import datasets
 import pandas
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from workbench.errors import UserError
 from workbench.tables import read_table
+from workbench.texts import read_texts
 
 ROWS = [["a “fine” film, really", "good"], ["naïve\u2028and slow", "bad"]]
 JSON_LINES = '{"text": "a “fine” film, really", "label": "good"}\n\n{"label": "bad", "text": "naïve\u2028and slow"}\n'
@@ -43,6 +46,40 @@ def test_parquet_gives_class_names_where_it_has_them(tmp_path):
     table = read_table(tmp_path / "named.parquet")
     assert table.column("label") == ["better", "worse", None]
     assert table.class_names == {"label": ["worse", "better"]}
+
+
+def test_columns_of_strange_types_beside_the_text_do_not_matter(tmp_path):
+    rows = {
+        "text": pyarrow.array(["x", "y"]),
+        "tags": pyarrow.array([[("a", 1)], []], pyarrow.map_(pyarrow.string(), pyarrow.int64())),
+        "id": pyarrow.array([bytes(16), bytes(16)], pyarrow.uuid()),
+        # In the year 33658; Python's dates end with 9999.
+        "when": pyarrow.array([10**12, 0], pyarrow.timestamp("s")),
+        "label": pyarrow.array([1, 0]),
+    }
+    names = datasets.Features(label=datasets.ClassLabel(names=["no", "yes"])).arrow_schema.metadata
+    parquet.write_table(pyarrow.table(rows).replace_schema_metadata(names), tmp_path / "r.parquet")
+    table = read_table(tmp_path / "r.parquet")
+    assert table.header == list(rows) and table.notes == []
+    assert table.column("text") == ["x", "y"] and table.column("label") == ["yes", "no"]
+
+
+def test_metadata_that_cannot_be_read_are_said(tmp_path):
+    newer = {b"huggingface": b'{"info": {"features": {"text": {"dtype": "string", "_type": "Hologram"}}}}'}
+    table = pyarrow.table({"text": ["x"], "label": [1]}).replace_schema_metadata(newer)
+    parquet.write_table(table, tmp_path / "r.parquet")
+    table = read_table(tmp_path / "r.parquet")
+    assert table.rows == [["x", 1]] and "what its metadata say of classes cannot be read" in table.notes[0]
+
+
+def test_parquet_columns_of_one_name_and_bytes_that_are_no_text_are_refused(tmp_path):
+    parquet.write_table(pyarrow.table([["x"], ["y"]], names=["text", "text"]), tmp_path / "twice.parquet")
+    with pytest.raises(UserError, match=r"twice.parquet: the column 'text' is there more than once"):
+        read_table(tmp_path / "twice.parquet")
+    latin = pyarrow.array([b"fine", b"caf\xe9"]).view(pyarrow.string())
+    parquet.write_table(pyarrow.table({"text": latin}), tmp_path / "latin.parquet")
+    with pytest.raises(UserError, match=r"latin.parquet, row 2: no valid Unicode at character 4 of a text"):
+        read_texts(tmp_path / "latin.parquet")
 
 
 def test_a_csv_cell_may_have_quotes_and_line_breaks_and_errors_keep_counting_lines(tmp_path):
@@ -100,6 +137,9 @@ def test_a_file_without_a_header_gets_the_known_one(tmp_path):
         ("list.jsonl", '{"text": "a", "label": 1}\n[1, 2]\n', "line 2: not a JSON object but list"),
         ("broken.jsonl", '{"text": "a", "label": 1}\n{"text":\n', "line 2: not a JSON object"),
         ("broken.parquet", b"PAR1 no", "cannot read this Parquet file"),
+        ("deep.jsonl", '{"text": "a"}\n{"text": ' + "[" * 100_000, "line 2: cannot read this JSON: maximum recursion"),
+        ("digits.jsonl", '{"text": "a"}\n{"text": ' + "1" * 5000 + "}", "line 2: cannot read this JSON: Exceeds the"),
+        ("name.jsonl", '{"text": "a"}\n{"\\ud83d": 1}', "line 2: no valid Unicode at character 1"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_name_and_line(tmp_path, name, content, says):

@@ -8,13 +8,14 @@ from collections import Counter
 from pathlib import Path
 
 import loopback_hub
+import pandas
 import pytest
 from task_files import load, reviews, write
 
 from workbench import registry
 from workbench.arithmetic import NUMBERS
 from workbench.errors import UserError
-from workbench.tasks import TASKS, Task, read_texts, register
+from workbench.tasks import TASKS, Task, register
 
 ROOT = Path(__file__).resolve().parents[1]
 hub = loopback_hub.hub
@@ -37,33 +38,6 @@ def test_verbal_arithmetic_is_right_unique_and_skewed_as_it_says():
         shares = Counter(part)
         assert [shares[label] / len(part) for label in range(3)] == pytest.approx([0.22, 0.03, 0.75], abs=0.01)
     assert any("validation: no split of its own; 64 of the 640" in note for note in data.notes)
-
-
-# Labels
-
-
-def test_many_different_fractions_are_a_regression(tmp_path):
-    rows = [(f"first {n}", f"second {n}", n / 8) for n in range(40)]
-    data = load(train_file=write(tmp_path / "r.tsv", ("sentence1", "sentence2", "score"), *rows))
-    assert data.task.is_regression and data.task.metrics == ("pearson", "spearman") and data.label_names == []
-    assert data.splits["train"].column_names == ["text", "pair", "label"]
-    assert all(row["label"] == int(row["text"].split()[1]) / 8 for row in data.splits["test"])
-    assert any("40 different numbers: a number is predicted" in note for note in data.notes)
-
-
-@pytest.mark.parametrize("spelling", [("0", "1"), ("0.0", "1.0"), ("entailment", "not_entailment")])
-def test_labels_of_a_known_task_are_names_or_ids(tmp_path, spelling):
-    rows = [(f"a {n}", f"b {n}", spelling[n % 2]) for n in range(20)]
-    path = write(tmp_path / "r.tsv", ("sentence1", "sentence2", "label"), *rows)
-    data = load(task="rte", train_file=path)
-    assert data.label_names == ["entailment", "not_entailment"]
-    assert all(row["label"] == int(row["text"].split()[1]) % 2 for row in data.splits["train"])
-
-
-def test_numbers_as_classes_are_in_the_order_of_their_values(tmp_path):
-    rows = [(f"text {n}", n % 11) for n in range(110)]
-    data = load(train_file=write(tmp_path / "r.tsv", ("text", "label"), *rows))
-    assert data.label_names == [str(n) for n in range(11)]
 
 
 # Files of known tasks
@@ -268,15 +242,34 @@ def test_wrong_options_and_files_that_do_not_fit_are_refused(tmp_path, monkeypat
         load(**options)
 
 
-# New texts
+def test_what_was_left_out_is_told_with_the_refusal_that_it_causes(tmp_path):
+    rows = [(f"a {n}", "" if n % 4 else "b", "xy"[n % 4 > 0]) for n in range(40)]
+    path = write(tmp_path / "r.tsv", ("text1", "text2", "label"), *rows)
+    with pytest.raises(UserError, match=r"every training label is 'x'.*30 row\(s\) left out: 30 without a second text"):
+        load(train_file=path)
+    rows = [("same" if n % 2 else f"text {n}", "ab"[n % 2]) for n in range(40)]
+    path, test = write(tmp_path / "r.tsv", ("text", "label"), *rows), tmp_path / "test.tsv"
+    write(test, ("text", "label"), ("same", "b"), ("other", "a"))
+    with pytest.raises(UserError, match="every training label is 'a'.*left out whose text is in the test split too"):
+        load(train_file=path, test_file=test)
 
 
-def test_new_texts_come_in_order_from_lines_and_tables(tmp_path):
-    (tmp_path / "new.txt").write_text("first one\n\n second, too \n", encoding="utf-8")
-    assert read_texts(tmp_path / "new.txt") == [{"text": "first one"}, {"text": "second, too"}]
-    (tmp_path / "new.csv").write_text('id,review\n1,"fine, really"\n2,\n', encoding="utf-8")
-    assert read_texts(tmp_path / "new.csv") == [{"text": "fine, really"}, {"text": ""}]
-    pairs = write(tmp_path / "new.tsv", ("n", "left", "right"), (1, "a", "b"))
-    assert read_texts(pairs, "left", "right") == [{"text": "a", "pair": "b"}]
-    with pytest.raises(UserError, match="no column 'rigth'; did you mean 'right'"):
-        read_texts(pairs, "left", "rigth")
+@pytest.mark.parametrize("option", ["train_file", "validation_file", "data_dir"])
+@pytest.mark.parametrize("suffix", ["", ".parquet", "/x.csv"])
+def test_a_name_that_is_too_long_is_no_file(tmp_path, option, suffix):
+    known = {"task": "rte"} if option == "data_dir" else {"train_file": reviews(tmp_path / "r.tsv", 40)}
+    with pytest.raises(UserError, match="xxx"):
+        load(**known | {option: "x" * 300 + suffix})
+
+
+def test_numbers_beyond_all_measure_are_names(tmp_path):
+    rows = [{"text": f"text {n}", "label": 10 ** (400 + n % 2)} for n in range(40)]
+    path = tmp_path / "r.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert load(train_file=path).label_names == [f"1{'0' * 400}", f"1{'0' * 401}"]
+    task = {"sentence1": "a", "sentence2": "b", "index": 10**30}
+    for name, label in (("train", "entailment"), ("dev", "not_entailment"), ("test", None)):
+        rows = [task | {"sentence1": f"{name} {n}", "label": label or -1} for n in range(20)]
+        rows[0] |= {"label": "not_entailment" if name == "train" else "entailment"} if label else {}
+        pandas.DataFrame(rows).astype(str).to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    assert load(task="rte", data_dir=tmp_path).unlabelled["index"] == list(range(20))

@@ -80,27 +80,44 @@ def class_weights(labels: list[int], count: int) -> torch.Tensor:
     return len(labels) / (count * sizes.clamp(min=1))
 
 
-def weighted_loss(weights: torch.Tensor):
-    """Trainer's `compute_loss_func`: cross-entropy in nats, each example weighted by its class.
+def mean_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Cross-entropy in nats of (B, classes), the examples weighted by class, or squared error of (B, 1); over the rows.
 
     Divided by the number of examples, not by the sum of their weights, it is the same for any batch size and any number
     of processes; over the training split, the weights are 1 on average.
     """
+    if logits.shape[1] == 1:
+        return F.mse_loss(logits[:, 0].float(), labels.float())
+    losses = F.cross_entropy(logits.float(), labels.long(), weight=weights, reduction="none")
+    return losses.mean()
+
+
+def weighted_loss(weights: torch.Tensor):
+    """Trainer's `compute_loss_func`: `mean_loss` with each example weighted by its class."""
 
     def loss(outputs, labels, num_items_in_batch=None):
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
-        total = F.cross_entropy(logits.float(), labels, weight=weights.to(logits.device), reduction="sum")
-        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+        loss = mean_loss(logits, labels, weights.to(logits.device))
+        # Of accumulated batches, the Trainer adds up the losses.
+        return loss if num_items_in_batch is None else loss * len(labels) / num_items_in_batch
 
     return loss
 
 
-def score_predictions(task: Task):
-    """Trainer's `compute_metrics` for a task."""
+def score_predictions(task: Task, weights: torch.Tensor | None = None):
+    """Trainer's `compute_metrics` for a task, with the `loss` of the whole split.
+
+    Trainer's own loss is a mean of its batches' means, in which several processes count some examples twice.
+
+    Args:
+        weights: (classes,) of `class_weights`, if the loss is weighted.
+    """
 
     def scores(prediction) -> dict[str, float]:
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-        return label_scores(task.metrics, answers(logits, task.is_regression), prediction.label_ids.tolist())
+        loss = mean_loss(torch.from_numpy(logits), torch.from_numpy(prediction.label_ids), weights)
+        found = label_scores(task.metrics, answers(logits, task.is_regression), prediction.label_ids.tolist())
+        return found | {"loss": loss.item()}
 
     return scores
 
@@ -164,7 +181,7 @@ def write_predictions(path: Path, examples: list[dict], logits: numpy.ndarray, d
     has_pair, has_label = "pair" in examples[0], "label" in examples[0]
     names, numeric = data.label_names, data.task.is_regression
     header = ("text", *(["pair"] if has_pair else []), *(["label"] if has_label else []), "prediction")
-    header += () if numeric else tuple(f"p({name})" for name in names)
+    header += () if numeric else tuple(f"p({one_line(name)})" for name in names)
     given, shares = answers(logits, numeric), None if numeric else probabilities(logits)
     rows = []
     for place, (example, answer) in enumerate(zip(examples, given, strict=True)):
@@ -176,7 +193,7 @@ def write_predictions(path: Path, examples: list[dict], logits: numpy.ndarray, d
 
 
 def _named(label, names: list[str]) -> str:
-    return names[label] if names else f"{label:.4f}"
+    return one_line(names[label]) if names else f"{label:.4f}"
 
 
 def one_line(text: str) -> str:

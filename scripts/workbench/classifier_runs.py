@@ -25,7 +25,8 @@ def read_data(arguments: ClassifierArguments, held_out: frozenset[str] = frozens
         classifiers.read_members(arguments)
     if not arguments.predict:
         return data, []
-    return data, tasks.read_texts(arguments.predict, arguments.text_column, arguments.pair_column)
+    columns = (arguments.text_column, arguments.pair_column)
+    return data, tasks.read_texts(arguments.predict, *columns, data.task, data.notes)
 
 
 def build_model(arguments: ClassifierArguments, data):

@@ -44,9 +44,14 @@ def find_column(table: Table, name: str | None) -> str | None:
     """The column called `name`, in any case, or by another name that files give it; None if it is not there."""
     if name is None:
         return None
-    by_case = {column.casefold(): column for column in table.header}
-    candidates = (name, *COLUMN_ALIASES.get(name, ()))
-    return next((by_case[known.casefold()] for known in candidates if known.casefold() in by_case), None)
+    # A header may have both 'label' and 'Label': the very name wins, and of others the first.
+    by_case = {column.casefold(): column for column in reversed(table.header)}
+    for known in (name, *COLUMN_ALIASES.get(name, ())):
+        if known in table.header:
+            return known
+        if known.casefold() in by_case:
+            return by_case[known.casefold()]
+    return None
 
 
 def require_column(table: Table, name: str) -> str:
@@ -90,6 +95,9 @@ def choose_columns(table: Table, asked: Columns, known: Columns | None, may_gues
 def guess_columns(table: Table, asked: Columns, needs_label: bool = True) -> Columns:
     """Columns by the usual names; `asked` ones (empty text: none) are taken as they are.
 
+    Args:
+        needs_label: False for new texts: a column of labels in them is not looked for, nor taken for the text.
+
     Raises:
         UserError: several columns fit, or none; says which options settle it.
     """
@@ -102,21 +110,28 @@ def guess_columns(table: Table, asked: Columns, needs_label: bool = True) -> Col
         pair = pair or guessed_pair
         free = [name for name in free if name not in (text, pair)]
     if label is None and needs_label:
-        label = _pick(table, free, LABEL_NAMES, 1, "label") or _refuse(table, "label")
+        label = _pick(table, free, LABEL_NAMES, 1, "label") or _refuse(table, "label", "--label_column")
     return Columns(text, pair, label)
+
+
+def usual_pair(names: list[str]) -> tuple[str, str] | None:
+    """Those two of the names that are one of the usual pairs, in any case."""
+    by_case = {name.casefold(): name for name in names}
+    usual = ((first, second) for first, second in PAIR_NAMES if first in by_case and second in by_case)
+    return next(((by_case[first], by_case[second]) for first, second in usual), None)
 
 
 def _guess_text(table: Table, free: list[str], has_pair: bool, needs_label: bool, label: str | None):
     """(text, pair or None): a usual pair of names, one usual name, or what is left beside the label."""
-    by_case = {name.casefold(): name for name in free}
-    if not has_pair:
-        for first, second in PAIR_NAMES:
-            if first in by_case and second in by_case:
-                return by_case[first], by_case[second]
+    pair = None if has_pair else usual_pair(free)
+    if pair:
+        return pair
     text = _pick(table, free, TEXT_NAMES, 2, "text", leave_rest=True)
     if text is None:
-        rest = [name for name in free if not needs_label or label or name.casefold() not in LABEL_NAMES]
-        text = rest[0] if len(rest) == 1 else _refuse(table, "text")
+        others = [name for name in free if name.casefold() not in LABEL_NAMES]
+        rest = others if label is None and (others or needs_label) else free
+        options = "--text_column and --label_column" if needs_label else "--text_column"
+        text = rest[0] if len(rest) == 1 else _refuse(table, "text", options)
     return text, None
 
 
@@ -134,8 +149,7 @@ def _pick(table: Table, free: list[str], names: list[str], first: int, kind: str
     return free[0] if len(free) == 1 and not leave_rest else None
 
 
-def _refuse(table: Table, kind: str):
-    options = "--text_column and --label_column" if kind == "text" else "--label_column"
+def _refuse(table: Table, kind: str, options: str):
     raise UserError(
         f"{table.path}: no column looks like the {kind}; there are {', '.join(table.header)[:200]}. Give {options} "
         "(the first line of a file must name its columns)"

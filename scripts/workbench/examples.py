@@ -1,17 +1,25 @@
 """Labelled examples: cells of a table cleaned, labels turned into class ids or numbers."""
 
 import math
+import re
 from collections import Counter
 from typing import NamedTuple
 
 from .columns import Columns
 from .errors import UserError, nearest
 from .registry import Task
-from .tables import Table
+from .tables import Table, check_unicode
 
 MISSING = frozenset(("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL"))
 # Labels with fractions and more different values than this are numbers to predict, not names of classes.
 MOST_FRACTIONAL_CLASSES = 10
+# A guessed column with more classes than this is no label if it has one for less than two rows, as dates and ids do.
+MOST_RARE_CLASSES = 10
+# What a table with missing cells makes of whole numbers when it is written.
+WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+DECIMAL_COMMA = re.compile(r"-?[0-9]+(,[0-9]+)?")
+THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+")
+NEARLY_ALL = 0.9  # of the training labels
 
 
 class Example(NamedTuple):
@@ -43,13 +51,13 @@ def text_of(cell, where: str) -> str:
         return ""
     if not isinstance(cell, (str, int, float)):
         raise UserError(f"{where}: a text is wanted, not {type(cell).__name__}")
-    return str(cell).strip()
+    return check_unicode(str(cell), where).strip()
 
 
 def label_of(cell, where: str):
     """A cell as a label: text, number or truth value; None for a missing one."""
     if isinstance(cell, str):
-        cell = cell.strip()
+        cell = check_unicode(cell, where).strip()
         return None if cell in MISSING else cell
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return None
@@ -72,8 +80,10 @@ def read_examples(table: Table, columns: Columns, ignored: tuple[str, ...], note
     for text, pair, label, number in cells:
         where = f"{table.place} {number}"
         text, pair, label = text_of(text, where), text_of(pair, where), label_of(label, where)
-        if not text or not pair:
+        if not text:
             dropped["without a text"] += 1
+        elif not pair:
+            dropped["without a second text"] += 1
         elif label is None:
             dropped["without a label"] += 1
         elif str(label).casefold() in ignored:
@@ -94,19 +104,20 @@ def as_number(label) -> float | None:
         return None
     try:
         number = float(label)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
 def class_name(label) -> str:
-    """A label as the name of a class: 1, 1.0 and '1.0' are '1', true is 'true'."""
+    """A label as the name of a class: 1, 1.0 and '1.0' are '1', true is 'true'; '1.10' is not '1.1'."""
     if isinstance(label, bool):
         return str(label).lower()
-    number = as_number(label)
-    if number is None or isinstance(label, str) and not any(mark in label for mark in ".eE"):
-        return str(label)
-    return str(int(number)) if number == int(number) else repr(number)
+    whole = WHOLE.fullmatch(str(label))
+    if whole:
+        return "0" if whole[1] == "-0" else whole[1]
+    is_whole = isinstance(label, float) and label.is_integer()  # 1e16
+    return str(int(label)) if is_whole else str(label)
 
 
 def looks_like_regression(examples: list[Example]) -> bool:
@@ -122,37 +133,92 @@ def looks_like_regression(examples: list[Example]) -> bool:
         kind = "a number" if number is not None else "a truth value" if isinstance(example.label, bool) else "text"
         kinds.setdefault(kind, example)
     if len(kinds) > 1:
-        told = " but ".join(f"'{example.label}' ({example.where}) is {kind}" for kind, example in kinds.items())
+        told = " but ".join(f"'{_shown(example.label)}' ({example.where}) is {kind}" for kind, example in kinds.items())
         raise UserError(f"labels of different types: {told}; make them all names or all numbers")
     distinct = len(set(numbers))
     return fractional and (distinct > MOST_FRACTIONAL_CLASSES or distinct > len(examples) / 2)
 
 
-def encode_labels(splits: dict[str, list[Example]], task: Task, classes: list[str] | None, notes: list[str]):
+def _with_decimal_points(splits: dict[str, list[Example]]) -> dict[str, list[Example]]:
+    """The splits with '3.79' for the label '3,79', if nearly all training labels are written so, and many differ.
+
+    Not if all of them may be thousands, such as '1,250'.
+    """
+    labels = [str(example.label) for example in splits["train"]]
+    found = [label for label in labels if DECIMAL_COMMA.fullmatch(label)]
+    commas = [label for label in found if "," in label]
+    is_rare = len(found) < NEARLY_ALL * len(labels) or len(commas) < len(labels) / 2
+    if is_rare or len(set(commas)) <= MOST_FRACTIONAL_CLASSES or all(map(THOUSANDS.fullmatch, commas)):
+        return splits
+    return {name: [_with_decimal_point(example) for example in part] for name, part in splits.items()}
+
+
+def _with_decimal_point(example: Example) -> Example:
+    is_decimal = isinstance(example.label, str) and DECIMAL_COMMA.fullmatch(example.label)
+    return example._replace(label=example.label.replace(",", ".")) if is_decimal else example
+
+
+def encode_labels(
+    splits: dict[str, list[Example]],
+    task: Task,
+    classes: list[str] | None,
+    notes: list[str],
+    guessed_column: str | None = None,
+):
     """The splits with ids (or, for regression, numbers) for labels.
 
     Args:
         task: its `labels`, if any, are the names by id.
         classes: names by id that the training file states.
+        guessed_column: the labels', unless the user named it.
 
     Returns:
         the splits, the label names by id ([] for regression).
+
+    Raises:
+        UserError: a label that does not fit, or a guessed column whose labels are all different, nearly.
     """
-    is_regression = task.is_regression
-    guessed = not is_regression and task.labels is None and classes is None
-    if guessed and looks_like_regression(splits["train"]):
-        is_regression = True
-        count = len({as_number(example.label) for example in splits["train"]})
-        notes.append(f"the labels are {count:,} different numbers: a number is predicted (regression)")
-    if is_regression:
-        return {name: [_with_number(example) for example in part] for name, part in splits.items()}, []
+    guessed = not task.is_regression and task.labels is None and classes is None
+    numbers = _as_numbers(splits, guessed, notes) if guessed or task.is_regression else None
+    if numbers is not None:
+        return numbers, []
     names = list(task.labels or classes or _sorted_names(splits["train"]))
+    if guessed and guessed_column:
+        _check_guess(guessed_column, names, splits["train"])
     if guessed:
-        shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        shown = ", ".join(map(_shown, names[:10])) + (", …" if len(names) > 10 else "")
         notes.append(f"{len(names)} classes: {shown}")
     ids = _ids_by_name(names, may_be_ids=not guessed)
     fault = "is not in the training split" if guessed else f"is none of {task.name}'s"
     return {name: [_with_id(example, ids, names, fault) for example in part] for name, part in splits.items()}, names
+
+
+def _as_numbers(splits: dict[str, list[Example]], guessed: bool, notes: list[str]) -> dict[str, list[Example]] | None:
+    """The splits with numbers for labels; None if `guessed` and they look like classes."""
+    pointed = _with_decimal_points(splits)
+    if guessed:
+        if not looks_like_regression(pointed["train"]):
+            return None
+        count = len({as_number(example.label) for example in pointed["train"]})
+        notes.append(f"the labels are {count:,} different numbers: a number is predicted (regression)")
+    if pointed is not splits:
+        notes.append("the labels' commas are read as decimal points: '3,79' as 3.79")
+    return {name: [_with_number(example) for example in part] for name, part in pointed.items()}
+
+
+def _check_guess(column: str, names: list[str], train: list[Example]) -> None:
+    """UserError if the column that looked like the label has another one in nearly every row."""
+    if len(names) > max(MOST_RARE_CLASSES, len(train) / 2):
+        raise UserError(
+            f"{train[0].place.rpartition(', ')[0]}: the label column '{column}' was guessed, but has {len(names):,} "
+            f"different labels in {len(train):,} rows, such as '{_shown(names[0])}' and '{_shown(names[1])}'; name the "
+            "right one with --label_column (this one too, if it is)"
+        )
+
+
+def _shown(label) -> str:
+    """The beginning of a label, in one line."""
+    return " ".join(str(label).split())[:60]
 
 
 def _sorted_names(examples: list[Example]) -> list[str]:
@@ -176,7 +242,7 @@ def _ids_by_name(names: list[str], may_be_ids: bool) -> dict[str, int]:
 def _with_number(example: Example) -> Example:
     number = as_number(example.label)
     if number is None:
-        raise UserError(f"{example.where}: the label '{example.label}' is no number, and this is a regression")
+        raise UserError(f"{example.where}: the label '{_shown(example.label)}' is no number, and this is a regression")
     return example._replace(label=number)
 
 
@@ -185,6 +251,7 @@ def _with_id(example: Example, ids: dict[str, int], names: list[str], fault: str
     found = ids.get(name, ids.get(name.casefold()))
     if found is None:
         raise UserError(
-            f"{example.where}: the label '{name}' {fault}{nearest(name, names)}; there are {', '.join(names)[:200]}"
+            f"{example.where}: the label '{_shown(name)}' {fault}{nearest(name, names)}; there are "
+            f"{', '.join(names)[:200]}"
         )
     return example._replace(label=found)

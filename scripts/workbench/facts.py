@@ -100,6 +100,7 @@ def describe_task(arguments, data) -> dict:
     """The data of a classifier's run: its name (never a path), its Hub id if it has one, labels, columns and metric."""
     described = {"name": data.task.name, "labels": data.label_names, "columns": list(data.splits["train"].column_names)}
     described["metric"] = data.task.metrics[0]
+    described |= {"text_column": data.task.text_column, "pair_column": data.task.pair_column}
     if arguments.train_file is not None:
         exists = Path(arguments.train_file).exists()
         return described | ({"name": Path(arguments.train_file).name} if exists else {"id": arguments.train_file})

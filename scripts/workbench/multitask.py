@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import load_model
 from safetensors.torch import save_model as save_tensors
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.data import Sampler
 
-from .classification import TextCollator, answers
+from .classification import TextCollator, answers, mean_loss
 from .encoders import encoder_of
 from .loading import WEIGHTS
 from .metrics import label_scores
@@ -62,20 +61,13 @@ class MultiTaskClassifier(nn.Module):
             found = self.classifiers[place](**{name: values[rows] for name, values in inputs.items()}).logits.float()
             logits[rows, : found.shape[1]] = found
             if labels is not None:
-                total = total + rows.sum() * task_loss(found, labels[rows])
+                total = total + rows.sum() * mean_loss(found, labels[rows])
         return {"logits": logits} if labels is None else {"loss": total / len(task), "logits": logits}
 
     def gradient_checkpointing_enable(self, *args, **kwargs) -> None:
         """As in transformers, for each classifier."""
         for classifier in self.classifiers:
             classifier.gradient_checkpointing_enable(*args, **kwargs)
-
-
-def task_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy in nats of (B, classes), or mean squared error of (B, 1)."""
-    if logits.shape[1] == 1:
-        return F.mse_loss(logits[:, 0], labels)
-    return F.cross_entropy(logits, labels.long())
 
 
 @dataclass
@@ -181,22 +173,24 @@ def join_examples(tasks: dict[str, TaskData], encoded: dict[str, dict[str, list[
 
 
 def score_tasks(tasks: dict[str, TaskData]):
-    """Trainer's `compute_metrics`: `TASK_METRIC` for each task, and `mean`, the mean of the tasks' first metrics."""
+    """Trainer's `compute_metrics`: `TASK_METRIC` for each task, `mean`, the mean of the tasks' first, and the `loss`."""
 
     def scores(prediction) -> dict[str, float]:
         labels, places = prediction.label_ids
-        found, firsts = {}, []
+        found, firsts, total = {}, [], 0.0
         for place, (name, data) in enumerate(tasks.items()):
             rows = places == place
             if not rows.any():
                 continue
             width = max(1, len(data.label_names))
+            logits = torch.from_numpy(prediction.predictions[rows, :width])
+            total += rows.sum() * mean_loss(logits, torch.from_numpy(labels[rows])).item()
             right = labels[rows] if data.task.is_regression else labels[rows].astype(int)
             given = answers(prediction.predictions[rows, :width], data.task.is_regression)
             own = label_scores(data.task.metrics, given, right.tolist())
             found |= {f"{name}_{metric}": value for metric, value in own.items()}
             firsts.append(own[data.task.metrics[0]])
-        return {MEAN: sum(firsts) / len(firsts), **found}
+        return {MEAN: sum(firsts) / len(firsts), "loss": total / len(places), **found}
 
     return scores
 

@@ -27,10 +27,19 @@ def remove_shared(splits: dict[str, list[Example]], notes: list[str]) -> dict[st
     return splits
 
 
-def hold_out(splits: dict[str, list[Example]], wanted: tuple[str, ...], is_regression: bool, notes: list[str]):
+def hold_out(
+    splits: dict[str, list[Example]],
+    wanted: tuple[str, ...],
+    is_regression: bool,
+    notes: list[str],
+    left_out: list[str] = (),
+):
     """Makes the missing ones of `wanted`, each a tenth of the training examples, by class; equal texts stay together.
 
     Every class keeps an example to train on.
+
+    Args:
+        left_out: sentences about rows that are not there; a refusal tells them.
     """
     missing = [name for name in wanted if name not in splits]
     if not missing:
@@ -43,11 +52,15 @@ def hold_out(splits: dict[str, list[Example]], wanted: tuple[str, ...], is_regre
     count = max(FEWEST, len(order) // 10)
     classes = FEWEST if is_regression else len({example.label for example in train})
     if len(order) < max(FEWEST, classes) + count * len(missing):
+        rest = "the rest" if is_regression else f"the rest, of {classes:,} class(es)"
         raise UserError(
-            f"{train[0].place.rpartition(', ')[0]}: {len(order)} different text(s) are too few to hold out "
-            f"{' and '.join(missing)}, {count} each, and train on the rest; add rows, or give "
+            f"{_file(train)}: {len(order)} different text(s) are too few to hold out {' and '.join(missing)}, "
+            f"{count} each, and train on {rest}; add rows, or give "
             + " and ".join(f"--{name}_file" for name in missing)
+            + _told(left_out)
         )
+    if not is_regression:
+        order = _with_each_class_first(order, by_key)
     # From the end of the order: at its beginning stands one example of each class, which stays in training.
     parts = {name: order[-count * (place + 1) : len(order) - count * place] for place, name in enumerate(missing)}
     home = {example.key: name for name, part in parts.items() for example in part}
@@ -60,6 +73,27 @@ def hold_out(splits: dict[str, list[Example]], wanted: tuple[str, ...], is_regre
             f"{'value' if is_regression else 'class'} (always the same ones)"
         )
     return {**splits, **made}
+
+
+def _with_each_class_first(order: list[Example], groups: dict[str, list[Example]]) -> list[Example]:
+    """The order, at its beginning for each class the first text that has it.
+
+    A text's own label puts it there already, unless the text has several labels.
+    """
+    first: dict[int, Example] = {}
+    for example in order:
+        for label in {member.label for member in groups[example.key]}:
+            first.setdefault(label, example)
+    chosen = {example.key for example in first.values()}
+    return sorted(order, key=lambda example: example.key not in chosen)
+
+
+def _file(examples: list[Example]) -> str:
+    return examples[0].place.rpartition(", ")[0]
+
+
+def _told(left_out: list[str]) -> str:
+    return f" ({'; '.join(left_out)})" if left_out else ""
 
 
 def stratified_order(examples: list[Example], is_regression: bool) -> list[Example]:
@@ -101,21 +135,25 @@ def limit(train: list[Example], most: int | None, is_regression: bool, notes: li
         notes.append(f"max_train_examples: all {len(train):,} training examples are used, {most:,} were allowed")
         return train
     chosen = set(map(id, stratified_order(train, is_regression)[:most]))
-    notes.append(f"train: {most:,} of {len(train):,} examples, the classes in their proportions (max_train_examples)")
+    kinds = "values" if is_regression else "classes"
+    notes.append(f"train: {most:,} of {len(train):,} examples, the {kinds} in their proportions (max_train_examples)")
     return [example for example in train if id(example) in chosen]
 
 
-def check_splits(splits: dict[str, list[Example]], names: list[str], is_regression: bool) -> None:
+def check_splits(
+    splits: dict[str, list[Example]], names: list[str], is_regression: bool, left_out: list[str] = ()
+) -> None:
     """UserError for a split with fewer than two examples, one class only, or a held-out class never trained on."""
+    told = _told(left_out)
     for split, examples in splits.items():
         if len(examples) < FEWEST:
-            raise UserError(f"the {split} split has {len(examples)} example(s); at least {FEWEST} are needed")
+            raise UserError(f"the {split} split has {len(examples)} example(s); at least {FEWEST} are needed{told}")
     trained = {example.label for example in splits["train"]}
     if len(trained) < 2:
         label = trained.pop() if is_regression else names[trained.pop()]
         raise UserError(
-            f"{splits['train'][0].place.rpartition(', ')[0]}: every training label is '{label}'; "
-            "there is nothing to learn from one class"
+            f"{_file(splits['train'])}: every training label is '{label}'; there is nothing to learn from one class"
+            f"{told}"
         )
     if is_regression:
         return
@@ -124,7 +162,7 @@ def check_splits(splits: dict[str, list[Example]], names: list[str], is_regressi
             if example.label not in trained:
                 raise UserError(
                     f"{example.where}: the label '{names[example.label]}' of the {split} split is not in the training "
-                    "split; there is no way to learn it"
+                    f"split; there is no way to learn it{told}"
                 )
 
 

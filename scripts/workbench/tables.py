@@ -59,22 +59,32 @@ def read_table(path: str | Path, literal: bool = False, header: tuple[str, ...] 
         UserError: no such file, no text, no rows, a row with too many or too few cells; names the file and the line.
     """
     suffix = Path(path).suffix.lower()
-    if suffix == ".parquet" and Path(path).is_file():
-        return _read_parquet(str(path))
+    if suffix == ".parquet" and is_there(path):
+        from . import arrow
+
+        return _from_arrow(str(path), arrow.read_parquet(str(path)))
     text = read_text(path)
     first = first_line(text)
     if suffix in JSON_SUFFIXES or (suffix not in FILE_SUFFIXES and first.startswith("{")):
         return _read_json(path, text)
     delimiter = _delimiter(first, suffix)
     notes: list[str] = []
-    if delimiter == "\t":
-        records = _literal_records(text) if literal else _tab_records(path, text, notes)
-    else:
+    if delimiter != "\t":
         records = _quoted_records(path, text, delimiter)
+    else:
+        records = _literal_records(text) if literal else _tab_records(path, text, notes)
     table = _with_header(str(path), records, header)
     table.notes = notes
     _check_widths(table, skip=literal)
     return table
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is such a file or folder; `Path.exists` raises an error for a name that is too long."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 def first_line(text: str) -> str:
@@ -89,8 +99,13 @@ def read_text(path: str | Path) -> str:
         raise UserError(f"{path}: no such file") from error
     except OSError as error:
         raise UserError(f"{path}: cannot read this file: {error.strerror}") from error
+    return decode_text(content, path, f" '{path}' > utf8{Path(path).suffix}")
+
+
+def decode_text(content: bytes, path: str | Path, command: str = "") -> str:
+    """`read_text` for the content of `path`, perhaps 'standard input'; `command` follows the hint how to convert it."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"{path}: UTF-16, not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 '{path}' > utf8.txt")
+        raise UserError(f"{path}: UTF-16, not UTF-8; convert it: iconv -f UTF-16 -t UTF-8{command}")
     if b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
         raise UserError(f"{path}, line {line}: a NUL byte; this is no text file")
@@ -100,9 +115,19 @@ def read_text(path: str | Path) -> str:
         line = content[: error.start].count(b"\n") + 1
         byte = error.start - content.rfind(b"\n", 0, error.start)
         raise UserError(
-            f"{path}, line {line}: not UTF-8 at its byte {byte} (0x{content[error.start]:02x}); if the file is "
-            f"Latin-1, convert it: iconv -f LATIN1 -t UTF-8 '{path}' > utf8{Path(path).suffix}"
+            f"{path}, line {line}: not UTF-8 at its byte {byte} (0x{content[error.start]:02x}); if it is Latin-1, "
+            f"convert it: iconv -f LATIN1 -t UTF-8{command}"
         ) from error
+
+
+def check_unicode(text: str, where: str) -> str:
+    """The text; UserError for half of a surrogate pair, as JSON can spell it and Python makes it of a stray byte."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise UserError(f"{where}: no valid Unicode at character {error.start + 1} of a text (U+{code:04X})") from error
+    return text
 
 
 def split_lines(text: str) -> list[str]:
@@ -120,6 +145,9 @@ def json_objects(path: str | Path, text: str) -> Iterator[tuple[int, dict]]:
         except json.JSONDecodeError as error:
             hint = "" if not line.lstrip().startswith("[") else " (one object per line, no list around them)"
             raise UserError(f"{path}, line {number}: not a JSON object: {error}{hint}") from error
+        except (ValueError, RecursionError) as error:
+            # More digits than Python makes a number of, or lists in lists by the thousand.
+            raise UserError(f"{path}, line {number}: cannot read this JSON: {str(error).split(';')[0]}") from error
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: not a JSON object but {type(row).__name__}; one object per line")
         yield number, row
@@ -129,7 +157,7 @@ def _read_json(path: str | Path, text: str) -> Table:
     objects = list(json_objects(path, text))
     if not objects:
         raise UserError(f"{path}: an empty file")
-    header = list(dict.fromkeys(name for _, row in objects for name in row))
+    header = list(dict.fromkeys(check_unicode(name, f"{path}, line {line}") for line, row in objects for name in row))
     rows = [[row.get(name) for name in header] for _, row in objects]
     return Table(str(path), header, rows, [number for number, _ in objects])
 
@@ -202,10 +230,14 @@ def _with_header(path: str, records: list[tuple[int, list[str]]], header: tuple[
         records = records[1:]
     # pandas writes its index as a column without a name.
     names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    _check_names(f"{path}, line 1", names)
+    return Table(path, names, [cells for _, cells in records], [number for number, _ in records])
+
+
+def _check_names(where: str, names: list[str]) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise UserError(f"{path}, line 1: the column '{twice[0]}' is there more than once")
-    return Table(path, names, [cells for _, cells in records], [number for number, _ in records])
+        raise UserError(f"{where}: the column '{twice[0]}' is there more than once")
 
 
 def _check_widths(table: Table, skip: bool) -> None:
@@ -230,39 +262,20 @@ def _check_widths(table: Table, skip: bool) -> None:
     table.rows, table.numbers = [table.rows[place] for place in keep], [table.numbers[place] for place in keep]
 
 
-def _read_parquet(path: str) -> Table:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        # Not parquet.read_table, which would take `name=value` in the path for a column.
-        content = parquet.ParquetFile(path).read()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path}: cannot read this Parquet file: {str(error).splitlines()[0]}") from error
-    if not content.num_rows:
-        raise UserError(f"{path}: no rows")
-    return _from_arrow(path, content)
-
-
 def _from_arrow(path: str, content) -> Table:
     """A `pyarrow.Table`, class numbers replaced by their names where the schema says them, a negative one by None."""
-    from datasets import ClassLabel, Features
+    from . import arrow
 
-    columns, class_names = [], {}
-    for name, feature in Features.from_arrow_schema(content.schema).items():
-        cells = content[name].to_pylist()
-        if isinstance(feature, ClassLabel):
-            class_names[name] = names = feature.names
-            cells = [names[cell] if cell is not None and cell >= 0 else None for cell in cells]
-        columns.append(cells)
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    return Table(path, content.column_names, rows, list(range(1, len(rows) + 1)), "row", class_names)
+    _check_names(path, content.column_names)
+    notes: list[str] = []
+    rows, names = arrow.to_rows(path, content, notes)
+    return Table(path, content.column_names, rows, list(range(1, len(rows) + 1)), "row", names, notes)
 
 
 def is_hub_name(name: str) -> bool:
     """Whether this can only be a data set on the Hub: 'owner/name' or 'owner/name:configuration', and no file."""
     path = Path(name)
-    return not path.exists() and path.suffix.lower() not in FILE_SUFFIXES and bool(HUB_NAME.fullmatch(name))
+    return not is_there(path) and path.suffix.lower() not in FILE_SUFFIXES and bool(HUB_NAME.fullmatch(name))
 
 
 def load_hub(name: str, config: str | None = None, hint: str = "") -> dict[str, Table]:

@@ -4,12 +4,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .arguments import option
-from .columns import Columns, choose_columns, guess_columns, require_column
+from .columns import Columns, choose_columns, require_column
 from .errors import UserError
 from .examples import Example, as_number, encode_labels, label_of, read_examples, text_key, text_of
 from .registry import INDEX_COLUMNS, METRICS, TASKS, Task, find_task, register
 from .splits import SPLITS, check_splits, describe_conflicts, hold_out, limit, remove_shared
-from .tables import Table, is_hub_name, load_hub, read_table, read_text, split_lines
+from .tables import Table, is_hub_name, is_there, load_hub, read_table
+from .texts import read_texts
 
 __all__ = [
     "METRICS",
@@ -32,16 +33,18 @@ class TaskArguments:
 
     task: str | None = option(None, f"a task by name: {', '.join(TASKS)}; needless with a --train_file")
     train_file: str | None = option(
-        None, "labelled texts: CSV, TSV, JSON lines or Parquet, or a Hub data set ('owner/name' or 'owner/name:config')"
+        None,
+        "labelled texts: a CSV, TSV, JSON lines or Parquet file, or a Hub data set (owner/name or owner/name:config)",
     )
-    validation_file: str | None = option(None, "the same, to choose the best epoch with (default: part of training)")
-    test_file: str | None = option(None, "the same, to score once at the end (default: part of training)")
+    validation_file: str | None = option(None, "such a file, to choose the best epoch with (default: part of training)")
+    test_file: str | None = option(None, "such a file, to score once at the end (default: part of training)")
     data_dir: str | None = option(None, "folder with the task's usual files (default: its data set on the Hub)")
     text_column: str | None = option(None, "column of the text (default: guessed from the header, and said)")
     pair_column: str | None = option(None, "column of the second text, for tasks about two (default: guessed)")
     label_column: str | None = option(None, "column of the label (default: guessed)")
     max_train_examples: int | None = option(
-        None, "train on so many examples only, the classes in their proportions, the same ones for every seed"
+        None,
+        "train on so many examples only, the classes (or values) in their proportions, the same ones for every seed",
     )
 
 
@@ -94,12 +97,18 @@ def load_task(arguments: TaskArguments) -> TaskData:
             del sources["test"], columns["test"]
             notes.append(f"test: {len(unlabelled):,} texts without labels; nothing can be scored on them")
     _check_kinds(sources, columns)
+    left_out: list[str] = []
     examples = {
-        name: read_examples(source.table, columns[name], task.ignored_labels, notes) for name, source in sources.items()
+        name: read_examples(source.table, columns[name], task.ignored_labels, left_out)
+        for name, source in sources.items()
     }
-    classes = sources["train"].table.class_names.get(columns["train"].label)
-    examples, names = encode_labels(examples, task, classes, notes)
-    examples = _split(examples, task, arguments, names, notes)
+    notes += left_out
+    label = columns["train"].label
+    classes = sources["train"].table.class_names.get(label)
+    examples, names = encode_labels(
+        examples, task, classes, notes, None if arguments.label_column or arguments.task else label
+    )
+    examples = _split(examples, task, arguments, names, notes, left_out)
     task = _resolved(task, columns["train"], names)
     return TaskData(task, _to_datasets(examples), names, notes, unlabelled)
 
@@ -179,7 +188,7 @@ def _generated_table(name: str, rows: list[tuple[str, str]]) -> Table:
 def _own_files(task: Task, data_dir: str) -> dict[str, Path]:
     """The task's files in `data_dir` or in its folder below; UserError says what was looked for."""
     root = Path(data_dir)
-    if not root.is_dir():
+    if not (is_there(root) and root.is_dir()):
         raise UserError(f"data_dir: {data_dir} is no folder")
     folders = ([root / task.folder] if task.folder else []) + [root]
     for folder in folders:
@@ -239,22 +248,30 @@ def _to_unlabelled(table: Table, columns: Columns):
 
     found = {name: table.column(getattr(columns, name)) for name in ("text", "pair") if getattr(columns, name)}
     named = (table.column(name) for name in INDEX_COLUMNS if name in table.header)
-    whole = (cells for cells in named if all(str(cell).isdecimal() for cell in cells))
+    # Of 18 digits at most, which fit 64 bits.
+    whole = (cells for cells in named if all(str(cell).isdecimal() and len(str(cell)) < 19 for cell in cells))
     numbers = [int(cell) for cell in next(whole, range(len(table.rows)))]
     texts = {name: [text_of(cell, table.path) for cell in cells] for name, cells in found.items()}
     return Dataset.from_dict({**texts, "index": numbers})
 
 
-def _split(examples, task: Task, arguments: TaskArguments, names: list[str], notes: list[str]):
-    """Splits without a common text, the missing ones made; the GLUE server has the labels of its tests."""
+def _split(examples, task: Task, arguments: TaskArguments, names: list[str], notes: list[str], left_out: list[str]):
+    """Splits without a common text, the missing ones made; the GLUE server has the labels of its tests.
+
+    Args:
+        left_out: sentences about rows that were left out, told with a refusal too: they may be its cause.
+    """
     is_regression = not names
     is_official = task.submission is not None and not arguments.train_file
-    examples = remove_shared(examples, notes)
+    shared: list[str] = []
+    examples = remove_shared(examples, shared)
+    notes += shared
+    left_out = [*left_out, *shared]
     wanted = ("validation",) if is_official else ("validation", "test")
     if len(examples["train"]) == 0:
         raise UserError("the train split: no example is left, all of its texts are in the other splits")
-    examples = hold_out(examples, wanted, is_regression, notes)
-    check_splits(examples, names, is_regression)
+    examples = hold_out(examples, wanted, is_regression, notes, left_out)
+    check_splits(examples, names, is_regression, left_out)
     describe_conflicts(examples, notes)
     examples["train"] = limit(examples["train"], arguments.max_train_examples, is_regression, notes)
     return {name: examples[name] for name in SPLITS if name in examples}
@@ -279,25 +296,3 @@ def _to_datasets(splits: dict[str, list[Example]]):
             for name, part in splits.items()
         }
     )
-
-
-def read_texts(path: str | Path, text_column: str | None = None, pair_column: str | None = None) -> list[dict]:
-    """New texts, in their order: `text` and, of two columns, `pair`; an empty cell is an empty text.
-
-    Args:
-        path: CSV, TSV, JSON lines or Parquet with column names, or .txt with one text per line (empty lines skipped).
-        text_column, pair_column: guessed from the header if not given.
-    """
-    if Path(path).suffix.lower() == ".txt" and not text_column:
-        texts = [{"text": line.strip()} for line in split_lines(read_text(path)) if line.strip()]
-        if not texts:
-            raise UserError(f"{path}: an empty file")
-        return texts
-    table = read_table(path)
-    columns = guess_columns(table, Columns(text_column or "", pair_column), needs_label=False)
-    found = {name: table.column(getattr(columns, name)) for name in ("text", "pair") if getattr(columns, name)}
-    rows = zip(table.numbers, *found.values(), strict=True)
-    return [
-        {name: text_of(cell, f"{table.place} {number}") for name, cell in zip(found, cells, strict=True)}
-        for number, *cells in rows
-    ]

@@ -1,6 +1,7 @@
 """What every training script puts around transformers' Trainer: data order, checkpoints that are whole, progress."""
 
 import inspect
+import itertools
 import json
 import math
 import sys
@@ -96,6 +97,8 @@ class LengthGroupedSampler(Sampler):
     """Shuffles, then puts examples of like length into the same batch; the order depends on seed and epoch alone.
 
     transformers' own draws from the global random state, so that a run resumed in mid-epoch would see other batches.
+    The last batch is filled up from the epoch's first, as accelerate does where several processes share a batch: so
+    one process sees the same batches as many.
 
     Args:
         lengths: of each example, in symbols.
@@ -113,11 +116,11 @@ class LengthGroupedSampler(Sampler):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return math.ceil(len(self.lengths) / self.batch_size) * self.batch_size
 
     def __iter__(self):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        shuffled = torch.randperm(len(self), generator=generator)
+        shuffled = torch.randperm(len(self.lengths), generator=generator)
         batches: list[torch.Tensor] = []
         for megabatch in shuffled.split(MEGABATCH * self.batch_size):
             by_length = megabatch[self.lengths[megabatch].argsort(stable=True)]
@@ -126,7 +129,8 @@ class LengthGroupedSampler(Sampler):
         whole = [batch for batch in batches if len(batch) == self.batch_size]
         rest = [batch for batch in batches if len(batch) < self.batch_size]
         order = torch.randperm(len(whole), generator=generator).tolist()
-        yield from torch.cat([whole[index] for index in order] + rest).tolist()
+        examples = torch.cat([whole[index] for index in order] + rest).tolist()
+        yield from itertools.islice(itertools.cycle(examples), len(self))
 
 
 class WorkbenchTrainer(Trainer):
