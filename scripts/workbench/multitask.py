@@ -173,7 +173,7 @@ def join_examples(tasks: dict[str, TaskData], encoded: dict[str, dict[str, list[
 
 
 def score_tasks(tasks: dict[str, TaskData]):
-    """Trainer's `compute_metrics`: `TASK_METRIC` for each task, `mean`, the mean of the tasks' first, and the `loss`."""
+    """Trainer's `compute_metrics`: `TASK_METRIC` for each task, the `mean` of the tasks' first metrics, and `loss`."""
 
     def scores(prediction) -> dict[str, float]:
         labels, places = prediction.label_ids
