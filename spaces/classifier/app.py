@@ -14,7 +14,7 @@ from pathlib import Path
 
 import gradio as gr
 from cards import CSS, card, draw, summarise, tab_separated, table
-from classification import MAX_LENGTH, Answer, Classifier, Row, compare
+from classification import Answer, Classifier, Row, compare
 from loading import CannotLoadError
 from reading import MAX_CHARACTERS, MAX_TEXTS, MAX_TOTAL, InputError, read_file, read_lines, read_typed
 
@@ -178,8 +178,11 @@ def load(variable: str) -> Classifier | None:
         refuse(f"{variable}: {name} cannot be loaded: {error}")
 
 
-def tokens_to_read() -> int:
-    given = os.environ.get("MAX_LENGTH") or str(MAX_LENGTH)
+def tokens_to_read() -> int | None:
+    """MAX_LENGTH, or None: as many as the model's tokenizer says."""
+    given = os.environ.get("MAX_LENGTH")
+    if not given:
+        return None
     if not given.isdecimal() or int(given) < 4:
         refuse(f"MAX_LENGTH is '{given}'; give a number of tokens, 4 or more")
     return int(given)

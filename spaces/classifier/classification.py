@@ -1,5 +1,6 @@
 """What a classifier answers: labels with probabilities, and where two classifiers differ."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import NamedTuple
 import torch
 from loading import load_model
 from reading import MAX_CHARACTERS, Example
+from torch import nn
 
-BATCH_SIZE, MAX_LENGTH = 32, 128
+BATCH_SIZE = 32
 
 
 class Answer(NamedTuple):
@@ -35,14 +37,14 @@ class Row(NamedTuple):
 class Classifier:
     """A model, its tokenizer, its labels, and how many tokens of a text it reads."""
 
-    def __init__(self, name: str, trust_remote_code: bool, max_length: int = MAX_LENGTH):
+    def __init__(self, name: str, trust_remote_code: bool, max_length: int | None = None):
         self.name = "/".join(Path(name).resolve().parts[-2:]) if Path(name).is_dir() else name
         self.model, self.tokenizer = load_model(name, trust_remote_code)
         config = self.model.config
         self.labels = [str(config.id2label[index]) for index in range(config.num_labels)]
         self.is_number = config.num_labels == 1
         self.many = config.problem_type == "multi_label_classification"
-        self.max_length = min(max_length, positions(self.model, self.tokenizer))
+        self.max_length = min(max_length or self.tokenizer.model_max_length, positions(self.model))
         self.lock = threading.Lock()  # threads cannot share a tokenizer that truncates and pads
 
     def answer(self, examples: list[Example], progress: Callable = iter) -> list[Answer]:
@@ -78,12 +80,14 @@ class Classifier:
         return Answer(self.labels[int(logits.argmax())], dict(zip(self.labels, shares, strict=True)), cut)
 
 
-def positions(model, tokenizer) -> int:
-    """The most tokens that the encoder takes."""
+def positions(model) -> int:
+    """The most tokens that the encoder takes; where its config does not tell, as many as anybody gives."""
     config = getattr(model.config, "encoder_config", model.config)
-    most = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
-    # RoBERTa's positions begin behind the padding's.
-    return most - ((tokenizer.pad_token_id or 0) + 1 if "roberta" in str(config.model_type) else 0)
+    most = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
+    # RoBERTa's and MPNet's positions begin behind the padding's.
+    padding = next((table.padding_idx for table in tables if isinstance(table, nn.Embedding)), None)
+    return most if padding is None else most - padding - 1
 
 
 def comparable(classifiers: Iterable[Classifier]) -> bool:
