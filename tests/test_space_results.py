@@ -64,6 +64,13 @@ def test_results_are_averaged_over_seeds_and_filtered(results):
     assert "newer/results.json: schema 99 is newer" in skipped
 
 
+def test_without_a_variable_its_own_studies_are_shown(tmp_path):
+    with running(SPACES / "results", tmp_path / "log.txt") as space:
+        answer = space.call("results", "strategies", "validation", "accuracy", "rte-full")
+    (mean,) = answer["means"]
+    assert (mean["setting"], mean["n"]) == ("rte-full", 3) and not answer["skipped"]
+
+
 def test_the_endpoint_is_documented(results):
     assert results.endpoints() == {"/results"}
 

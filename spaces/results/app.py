@@ -73,14 +73,14 @@ def draw(means: list[dict], split: str, metric: str) -> str:
     means = means[:MAX_BARS][::-1]
     if not means:
         return "<p>Choose a split and a metric that have results to see them compared.</p>"
-    figure = Figure(figsize=(5, 1.3 + 0.45 * len(means)), layout="constrained")
+    figure = Figure(figsize=(6.5, 1.3 + 0.35 * len(means)), layout="constrained")
     axis = figure.subplots()
-    names = [f"{row['setting'][:28]} (n = {row['n']})".replace("$", r"\$") for row in means]
+    names = [f"{row['setting'][:40]} (n = {row['n']})".replace("$", r"\$") for row in means]
     axis.barh(
         range(len(means)), [row["mean"] for row in means], xerr=[row["sd"] or math.nan for row in means], capsize=3
     )
-    axis.set_yticks(range(len(means)), names)
-    axis.set(xlabel=f"{split} {metric}, mean ± sd over seeds".replace("$", r"\$"))
+    axis.set_yticks(range(len(means)), names, fontsize=9)
+    axis.set_xlabel(f"{split} {metric}, mean ± sd".replace("$", r"\$"), fontsize=9)
     axis.grid(axis="x", alpha=0.3)
     figure.savefig(png := io.BytesIO(), format="png", dpi=130)
     return f'<div class="cards">{picture(png.getvalue(), f"{metric} on {split}")}</div>'
