@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,13 +48,20 @@ def page(browser, request):
     assert overflow <= 0
 
 
-def upload(page, file: Path) -> None:
-    """Chooses a file, again if the page was not yet listening when it was chosen."""
+def upload(page, file: Path, open_page: Callable[[], None]) -> None:
+    """Chooses a file on the page that `open_page` opens.
+
+    Again if the page was not yet listening when it was chosen, and on a page opened anew if a busy machine has lost the
+    part that takes files.
+    """
+    open_page()
     for attempt in range(6):
-        page.locator("input[type=file]").first.set_input_files(file)
         with contextlib.suppress(PlaywrightTimeout):
+            page.locator("input[type=file]").first.set_input_files(file, timeout=30_000)
             page.get_by_text(file.name).first.wait_for(timeout=10_000 * (attempt + 1))
             return
+        if not page.locator("input[type=file]").count():
+            open_page()
     raise AssertionError(f"{file.name} never showed up on the page")
 
 

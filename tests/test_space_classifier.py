@@ -314,7 +314,7 @@ def test_many_texts_are_compared_and_filtered_to_the_differences(space, differin
 def test_odd_input_is_answered_and_too_much_is_refused_in_words(space):
     for text in (HOSTILE, "🐷🐷", "\u202e", "\ud800", "\0", "123 !?"):
         assert space.call("classify", text, "")["differ"] in (True, False)
-    long = space.call("classify", "w2 " * 200, "")["models"].values()
+    long = space.call("classify", "w2 " * 600, "")["models"].values()
     assert [answer["cut"] for answer in long] == [True, True]
     assert "1 longer than what the models read" in space.call("inspect", "w2\n" + "w3 " * 2_000, False)["summary"]
     for empty in ("", " \n\t"):
@@ -383,8 +383,7 @@ def test_a_visitor_inspects_pasted_lines(page, space, differing):
 def test_a_visitor_inspects_a_file_filters_and_downloads(page, space, folders, differing, tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("label,sentence\n" + "".join(f'1,"{text}"\n' for text in [*TEXTS, HOSTILE.replace('"', '""')]))
-    open_inspect(page, space)
-    browsing.upload(page, file)
+    browsing.upload(page, file, lambda: open_inspect(page, space))
     page.get_by_role("button", name="Inspect").click()
     rows = page.locator("#rows tbody tr")
     rows.nth(40).wait_for()
