@@ -17,6 +17,7 @@ def run_main(main: Callable[[], None]) -> None:
     """Runs a script's `main`, turning what the user can cause into one line and exit code 2."""
     try:
         main()
+        _leave_process_group()
     except UserError as error:
         sys.exit(_fail(str(error)))
     except KeyboardInterrupt:
@@ -31,6 +32,13 @@ def run_main(main: Callable[[], None]) -> None:
         if _is_full_disk(error):
             sys.exit(_fail("no space left on the disk; free some, or choose another --output_dir; whole files stay"))
         raise
+
+
+def _leave_process_group() -> None:
+    """Of several processes: one that ends inside its group may be aborted by gloo's threads."""
+    torch = sys.modules.get("torch")
+    if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _is_full_disk(error: Exception) -> bool:
