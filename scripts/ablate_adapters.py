@@ -35,24 +35,27 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    from workbench import ablation, classification, classifiers, tasks
-    from workbench.metrics import metric_name
-    from workbench.plots import plot_ablation
-    from workbench.results import read_run_config
+    from workbench.classification.batches import TextCollator, encode_examples
+    from workbench.classification.loading import load_classifier
+    from workbench.data import tasks
+    from workbench.runs.figures import plot_ablation
+    from workbench.runs.folder import read_run_config
+    from workbench.runs.metrics import metric_name
+    from workbench.strategies import ablation
 
     # ---- The run, and the split that its epochs were chosen on
     config = read_run_config(arguments.run)
-    model, tokenizer = classifiers.load_classifier(arguments.run, bool(config.get("trust_remote_code")))
+    model, tokenizer = load_classifier(arguments.run, bool(config.get("trust_remote_code")))
     layers = ablation.adapted_layers(model)
     data = tasks.load_task(
         tasks.TaskArguments(**{item.name: config.get(item.name) for item in fields(tasks.TaskArguments)})
     )
-    examples = classification.encode_examples(data.splits["validation"], tokenizer, config["max_length"])
+    examples = encode_examples(data.splits["validation"], tokenizer, config["max_length"])
     if arguments.max_examples is not None:
         examples = Random(0).sample(examples, min(arguments.max_examples, len(examples)))
     # Like lengths together: the order does not matter to the score.
     examples = sorted(examples, key=lambda example: len(example["input_ids"]))
-    collate = classification.TextCollator(tokenizer, data.task.is_regression)
+    collate = TextCollator(tokenizer, data.task.is_regression)
     starts = range(0, len(examples), arguments.batch_size)
     batches = [collate(examples[start : start + arguments.batch_size]) for start in starts]
     labels = [label for batch in batches for label in batch.pop("labels").tolist()]
@@ -86,8 +89,8 @@ def main() -> None:
 
 def score(logits, task, labels: list) -> float:
     """The task's first metric."""
-    from workbench.classification import answers
-    from workbench.metrics import label_scores
+    from workbench.classification.scoring import answers
+    from workbench.runs.metrics import label_scores
 
     return label_scores(task.metrics[:1], answers(logits, task.is_regression), labels)[task.metrics[0]]
 

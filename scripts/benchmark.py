@@ -53,12 +53,12 @@ def main() -> None:
 
     import torch
 
-    from workbench import results
     from workbench.benchmarks import timing
+    from workbench.runs.folder import open_run
 
     suite = importlib.import_module(f"workbench.benchmarks.{arguments.suite}")
     torch.set_num_threads(arguments.threads)
-    results.open_run(arguments)
+    open_run(arguments)
 
     # ---- Measure
     started = time.perf_counter()

@@ -42,8 +42,8 @@ def main() -> None:
     examples = read_examples(arguments, names, notes)
 
     # ---- Answers of each run
-    from workbench.classification import inspect_texts, one_line
-    from workbench.classifier_loading import load_classifier
+    from workbench.classification.loading import load_classifier
+    from workbench.classification.predict import inspect_texts, one_line
 
     answers = {}
     for name in names:
@@ -78,7 +78,7 @@ def main() -> None:
 
 def check_arguments(arguments: ClassifyArguments) -> None:
     """UserError for options that exclude each other, or are no text."""
-    from workbench.tables import check_unicode
+    from workbench.data.tables import check_unicode
 
     if arguments.text is not None and arguments.file is not None:
         raise UserError("give text or --file, not both")
@@ -98,7 +98,8 @@ def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[st
     Raises:
         UserError: no texts, or pairs where one of the runs `names` was trained on single texts, or the reverse.
     """
-    from workbench.texts import check_kind, read_texts, task_of_run
+    from workbench.classification.loading import task_of_run
+    from workbench.data.new_texts import check_kind, read_texts
 
     tasks = [task for task in map(task_of_run, names) if task is not None]
     if arguments.file is not None:
@@ -117,7 +118,7 @@ def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[st
 
 def read_lines() -> list[str]:
     """Standard input's lines; UserError names the line that is no UTF-8."""
-    from workbench.tables import decode_text, split_lines
+    from workbench.data.tables import decode_text, split_lines
 
     return split_lines(decode_text(sys.stdin.buffer.read(), "standard input"))
 

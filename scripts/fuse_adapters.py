@@ -12,13 +12,15 @@ attention.png with attention.json (which adapter each layer attends to), and REA
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from workbench import grid
 from workbench.arguments import option, parse_arguments
-from workbench.classifier_arguments import ClassifierArguments
+from workbench.classification.arguments import ClassifierArguments
+from workbench.classification.intermediate import IntermediateArguments
+from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
-from workbench.intermediate import IntermediateArguments
-from workbench.strategies import FUSIONS, check_adapters, find_strategy
-from workbench.tasks import find_task
+from workbench.strategies.catalogue import FUSIONS, check_adapters, find_strategy
+from workbench.studies import grid
+from workbench.studies.cells import SINGLE_RUN, Cell, StudyArguments, check_axis, shared_options, with_own
+from workbench.studies.report import write_study_table
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 ATTENTION = "fusion"
@@ -27,7 +29,7 @@ NO_STAGE = {item.name for item in fields(IntermediateArguments)}
 
 
 @dataclass
-class FusionStudyArguments(grid.StudyArguments, ClassifierArguments):
+class FusionStudyArguments(StudyArguments, ClassifierArguments):
     """Everything that the study can be told; what is not a list or a mapping holds for every run."""
 
     config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
@@ -43,7 +45,7 @@ class FusionStudyArguments(grid.StudyArguments, ClassifierArguments):
 
 def main() -> None:
     # ---- Arguments
-    arguments = parse_arguments(FusionStudyArguments, __doc__, without=grid.SINGLE_RUN | NO_STAGE)
+    arguments = parse_arguments(FusionStudyArguments, __doc__, without=SINGLE_RUN | NO_STAGE)
     check_study(arguments)
     folder, task = Path(arguments.output_dir), arguments.task or Path(arguments.train_file).stem
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
@@ -51,7 +53,7 @@ def main() -> None:
 
     # ---- Train: one cell per strategy and seed, the task's own adapters first
     cells = [
-        grid.Cell(cell_name(strategy, seed), cell_options(strategy, seed, arguments))
+        Cell(cell_name(strategy, seed), cell_options(strategy, seed, arguments))
         for strategy in strategies
         for seed in seeds
     ]
@@ -62,16 +64,16 @@ def main() -> None:
     runs = {strategy: [results[cell_name(strategy, seed)] for seed in seeds] for strategy in strategies}
 
     # ---- Table, figure, and a page that shows them
-    from workbench import fusion_report as report
+    from workbench.classification.fusion_study import FORMS, draw_attention, mean_attention, table_rows, write_page
 
-    table = grid.write_study_table(folder / "table", report.table_rows(runs, arguments.strategy), report.FORMS)
+    table = write_study_table(folder / "table", table_rows(runs, arguments.strategy), FORMS)
     adapters, tokens = arguments.adapters, 0
     if ATTENTION in runs:
-        attention = {seed: report.mean_attention(folder / cell_name(ATTENTION, seed)) for seed in seeds}
+        attention = {seed: mean_attention(folder / cell_name(ATTENTION, seed)) for seed in seeds}
         _, adapters, _, tokens = attention[arguments.seed]
         title = f"{task}: attention over the adapters, {tokens:,} validation tokens, n = {len(attention)}"
-        report.draw_attention(attention, folder / "attention.png", title)
-    report.write_page(folder, task, runs, adapters, arguments.model_name_or_path, table, tokens)
+        draw_attention(attention, folder / "attention.png", title)
+    write_page(folder, task, runs, adapters, arguments.model_name_or_path, table, tokens)
     print(
         f"\n{table}\nREADME.md, table.md, table.csv, {'attention.png, ' if tokens else ''}and a folder per run are in"
     )
@@ -84,7 +86,7 @@ def check_study(arguments: FusionStudyArguments) -> None:
         raise UserError("neither task nor train_file is given: name a --task, or your own --train_file")
     if arguments.task:
         find_task(arguments.task)
-    grid.check_axis(arguments, "fusions", tuple(FUSIONS))
+    check_axis(arguments, "fusions", tuple(FUSIONS))
     if arguments.strategy in FUSIONS:
         raise UserError(
             f"strategy: {arguments.strategy} is a fusion; name the kind of the task's own adapter, pfeiffer"
@@ -101,7 +103,7 @@ def check_study(arguments: FusionStudyArguments) -> None:
 
 def check_sources(arguments: FusionStudyArguments) -> None:
     """UserError unless the adapters can be read and fused, before the first run is trained."""
-    from workbench.fusion import read_members
+    from workbench.strategies.fusion import read_members
 
     read_members(arguments)
 
@@ -112,16 +114,16 @@ def train_arguments(strategy: str, seed: int, arguments: FusionStudyArguments) -
 
 def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> dict[str, object]:
     """What train_classifier.py is told for one strategy and seed."""
-    options = grid.shared_options(arguments, ClassifierArguments, without={*NO_STAGE, "adapters"})
+    options = shared_options(arguments, ClassifierArguments, without={*NO_STAGE, "adapters"})
     options |= {"strategy": strategy, "seed": seed}
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     if strategy in FUSIONS:
         own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []
         options["adapters"] = [*own, *(arguments.adapters or [])]
-    return grid.with_own(options, arguments.strategy_options.get(strategy), ClassifierArguments, strategy)
+    return with_own(options, arguments.strategy_options.get(strategy), ClassifierArguments, strategy)
 
 
-def run_in_order(cells: list[grid.Cell], first: int, arguments: FusionStudyArguments) -> dict:
+def run_in_order(cells: list[Cell], first: int, arguments: FusionStudyArguments) -> dict:
     """Runs the `first` cells, and the others when these are all finished: a fusion may need what they leave."""
     results = grid.run_grid(SCRIPT, cells[:first], arguments)
     if len(results) < first:

@@ -39,12 +39,12 @@ def main() -> None:
         if getattr(arguments, name) and arguments.kind not in kinds:
             raise UserError(f"--{name} is for {' and '.join(kinds)}, not for {arguments.kind}")
 
-    from workbench import hub
+    from workbench.hub.push import check_account, check_repo_id, check_revision, push
 
-    hub.check_repo_id(arguments.repo_id)
-    hub.check_revision(arguments.revision)
+    check_repo_id(arguments.repo_id)
+    check_revision(arguments.revision)
     if not arguments.dry_run:
-        hub.check_account(arguments.repo_id)
+        check_account(arguments.repo_id)
 
     # ---- Files and card
     package = make_package(arguments)
@@ -53,13 +53,13 @@ def main() -> None:
         return
 
     # ---- Push
-    url = hub.push(package, arguments.repo_id, arguments.private, arguments.revision)
+    url = push(package, arguments.repo_id, arguments.private, arguments.revision)
     print(f"{len(package.files)} files, {sum(package.sizes().values()):,} bytes, are at {url}")
 
 
 def make_package(arguments: PublishArguments):
     """What the repository will hold."""
-    from workbench import packages
+    from workbench.hub import packages
 
     source, repo_id = arguments.source, arguments.repo_id
     if arguments.kind == "model":

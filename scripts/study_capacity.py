@@ -14,23 +14,25 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
-from workbench import grid
 from workbench.arguments import OptimisationArguments, option, parse_arguments
 from workbench.errors import run_main
+from workbench.studies import grid
+from workbench.studies.cells import Cell, StudyArguments, check_axis, one_each
+from workbench.studies.report import Score, Spread, describe_effect, pair_along, write_study_table
 
 SCRIPT = Path(__file__).parent / "train_translator.py"
 PRESET = "notebook"
 BOTH = ("encoder-decoder", "decoder-only")
 SCORES = (
-    grid.Score("lowest validation loss", "validation", "loss", ".3f"),
-    grid.Score("test word accuracy", "test", "word_accuracy", ".1%"),
-    grid.Score("test character error rate", "test", "cer", ".1%"),
+    Score("lowest validation loss", "validation", "loss", ".3f"),
+    Score("test word accuracy", "test", "word_accuracy", ".1%"),
+    Score("test character error rate", "test", "cer", ".1%"),
 )
 FORMS = {"training words": ",", "parameters": ","} | {score.name: score.form for score in SCORES}
 
 
 @dataclass
-class CapacityArguments(grid.StudyArguments, OptimisationArguments):
+class CapacityArguments(StudyArguments, OptimisationArguments):
     """Everything that the study can be told; what is not a list holds for every run."""
 
     output_dir: str = option("runs/capacity", "folder of the study: one run per cell, the table and the figures")
@@ -64,15 +66,15 @@ class Setting:
 def main() -> None:
     # ---- Arguments
     arguments = parse_arguments(CapacityArguments, __doc__)
-    grid.check_axis(arguments, "dataset_sizes", ("small", "large"))
-    grid.check_axis(arguments, "architectures", BOTH)
-    grid.check_axis(arguments, "hidden_sizes")
+    check_axis(arguments, "dataset_sizes", ("small", "large"))
+    check_axis(arguments, "architectures", BOTH)
+    check_axis(arguments, "hidden_sizes")
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     points = product(arguments.dataset_sizes, arguments.hidden_sizes, arguments.architectures)
     options = {(setting := Setting(*point)): cell_options(setting, arguments) for point in points}
 
     # ---- Train: one cell per setting and seed
-    cells = [grid.Cell(setting.cell(seed), options[setting] | {"seed": seed}) for seed in seeds for setting in options]
+    cells = [Cell(setting.cell(seed), options[setting] | {"seed": seed}) for seed in seeds for setting in options]
     results = grid.run_grid(SCRIPT, cells, arguments)
     folder = Path(arguments.output_dir)
     if len(results) < len(cells):
@@ -81,13 +83,13 @@ def main() -> None:
     runs = {setting: [results[setting.cell(seed)] for seed in seeds] for setting in options}
 
     # ---- Table, and what it says
-    grid.write_study_table(folder / "runs", [row(s, options[s], [run]) for s in runs for run in runs[s]], FORMS)
+    write_study_table(folder / "runs", [row(s, options[s], [run]) for s in runs for run in runs[s]], FORMS)
     text = sentences(runs, arguments)
-    table = grid.write_study_table(folder / "table", [row(s, options[s], runs[s]) for s in runs], FORMS, text)
+    table = write_study_table(folder / "table", [row(s, options[s], runs[s]) for s in runs], FORMS, text)
     print(f"\n{table}\n{text}\n")
 
     # ---- Figures
-    from workbench.plots_capacity import draw_figures
+    from workbench.translation.capacity_study import draw_figures
 
     draw_figures(folder, {setting: [setting.cell(seed) for seed in seeds] for setting in runs})
     print(f"table.md, table.csv, runs.csv, the figures and a folder per run are in\n{folder}")
@@ -95,8 +97,8 @@ def main() -> None:
 
 def cell_options(setting: Setting, arguments: CapacityArguments) -> dict[str, object]:
     """What train_translator.py is told for one setting; the seed comes later."""
-    epochs = grid.one_each(arguments, "num_train_epochs", "hidden_sizes")
-    batch = grid.one_each(arguments, "train_batch_size", "dataset_sizes")
+    epochs = one_each(arguments, "num_train_epochs", "hidden_sizes")
+    batch = one_each(arguments, "train_batch_size", "dataset_sizes")
     return {
         **{item.name: getattr(arguments, item.name) for item in fields(OptimisationArguments)},
         "num_train_epochs": epochs[setting.hidden_size],
@@ -125,7 +127,7 @@ def model_size(setting: Setting, layers: int) -> dict[str, int]:
 def count_symbols(dataset_size: str) -> int:
     """The size of the tokenizer that train_translator.py builds from these pairs."""
     from custom_models import build_tokenizer
-    from workbench.pairs import pig_latin_pairs
+    from workbench.data.pig_latin import pig_latin_pairs
 
     train = pig_latin_pairs(dataset_size, seed=0)["train"]
     return len(build_tokenizer(text for name in train.column_names for text in train[name]))
@@ -136,7 +138,7 @@ def count_parameters(architecture: str, symbols: int, **sizes: int) -> int:
     import torch
 
     from custom_models import ARCHITECTURES, PigLatinConfig
-    from workbench import results
+    from workbench.runs import results
 
     with torch.device("meta"):
         model = ARCHITECTURES[architecture](PigLatinConfig.from_preset(PRESET, vocab_size=symbols, **sizes))
@@ -153,7 +155,7 @@ def row(setting: Setting, options: dict, runs: list) -> dict[str, object]:
         "layers": " + ".join(str(options[name]) for name in ("encoder_layers", "decoder_layers") if options[name]),
         "parameters": runs[0].parameters["total"],
         "seeds": ", ".join(str(run.seed) for run in runs),
-        **{score.name: grid.Spread.of(score.values(runs)) for score in SCORES},
+        **{score.name: Spread.of(score.values(runs)) for score in SCORES},
     }
 
 
@@ -164,15 +166,15 @@ def sentences(runs: dict[Setting, list], arguments: CapacityArguments) -> str:
     plain = {setting: found for setting, found in runs.items() if setting.architecture == kind[0]}
     told = {
         f"{'Doubling' if width[-1] == 2 * width[0] else 'Changing'} the {kind[0]}'s hidden size "
-        f"from {width[0]} to {width[-1]}": grid.pair_along(plain, "hidden_size", width, "on {s.dataset_size}"),
+        f"from {width[0]} to {width[-1]}": pair_along(plain, "hidden_size", width, "on {s.dataset_size}"),
         f"For the {kind[0]}, {words[data[-1]]} training words ({data[-1]}) instead of {words[data[0]]} ({data[0]})": (
-            grid.pair_along(plain, "dataset_size", data, "at hidden size {s.hidden_size}")
+            pair_along(plain, "dataset_size", data, "at hidden size {s.hidden_size}")
         ),
         f"At as nearly equal parameters as the table shows, {kind[-1]} instead of {kind[0]}": (
-            grid.pair_along(runs, "architecture", kind, "on {s.dataset_size} beside hidden size {s.hidden_size}")
+            pair_along(runs, "architecture", kind, "on {s.dataset_size} beside hidden size {s.hidden_size}")
         ),
     }
-    return "\n\n".join(grid.describe_effect(cause, cases, SCORES[:2]) for cause, cases in told.items() if cases)
+    return "\n\n".join(describe_effect(cause, cases, SCORES[:2]) for cause, cases in told.items() if cases)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,15 @@ from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
-from workbench import grid
 from workbench.arguments import option, parse_arguments
-from workbench.classifier_arguments import ClassifierArguments
+from workbench.classification.arguments import ClassifierArguments
+from workbench.classification.intermediate import check_intermediate
+from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
-from workbench.intermediate import check_intermediate
-from workbench.strategies import FUSIONS, check_adapters, find_strategy
-from workbench.tasks import find_task
+from workbench.strategies.catalogue import FUSIONS, check_adapters, find_strategy
+from workbench.studies import grid
+from workbench.studies.cells import SINGLE_RUN, Cell, StudyArguments, check_axis, shared_options, with_own
+from workbench.studies.report import write_study_table
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 STRATEGIES = "scratch frozen feature_mix full lora houlsby houlsby_unshared houlsby_3shared pfeiffer".split()
@@ -28,7 +30,7 @@ AXES = {"task", "strategy"}
 
 
 @dataclass
-class StrategiesArguments(grid.StudyArguments, ClassifierArguments):
+class StrategiesArguments(StudyArguments, ClassifierArguments):
     """Everything that the study can be told; what is not a list or a mapping holds for every run."""
 
     config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
@@ -44,7 +46,7 @@ class StrategiesArguments(grid.StudyArguments, ClassifierArguments):
 
 def main() -> None:
     # ---- Arguments
-    arguments = parse_arguments(StrategiesArguments, __doc__, without=grid.SINGLE_RUN | AXES)
+    arguments = parse_arguments(StrategiesArguments, __doc__, without=SINGLE_RUN | AXES)
     arguments.tasks = arguments.tasks or [Path(arguments.train_file or "verbal_arithmetic").stem]
     check_axes(arguments)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
@@ -60,7 +62,7 @@ def main() -> None:
         tell_data(options_of_task)
 
     # ---- Train: one cell per task, strategy and seed
-    cells = [grid.Cell(cell_name(*point, seed), options[point] | {"seed": seed}) for seed in seeds for point in points]
+    cells = [Cell(cell_name(*point, seed), options[point] | {"seed": seed}) for seed in seeds for point in points]
     results = grid.run_grid(SCRIPT, cells, arguments)
     folder = Path(arguments.output_dir)
     if len(results) < len(cells):
@@ -69,20 +71,20 @@ def main() -> None:
     runs = {point: [results[cell_name(*point, seed)] for seed in seeds] for point in points}
 
     # ---- Tables, figure, and a page that shows them
-    from workbench import strategy_report as report
+    from workbench.classification.strategies_study import FORMS, draw_trade_off, frozen_rows, table_rows, write_page
 
-    table = grid.write_study_table(folder / "table", report.table_rows(runs), report.FORMS)
-    frozen = report.frozen_rows(runs)
-    frozen_table = grid.write_study_table(folder / "frozen", frozen, report.FORMS) if frozen else ""
-    report.draw_trade_off(runs, folder / "trade_off.png")
-    report.write_page(folder, runs, arguments.model_name_or_path, table, frozen_table)
+    table = write_study_table(folder / "table", table_rows(runs), FORMS)
+    frozen = frozen_rows(runs)
+    frozen_table = write_study_table(folder / "frozen", frozen, FORMS) if frozen else ""
+    draw_trade_off(runs, folder / "trade_off.png")
+    write_page(folder, runs, arguments.model_name_or_path, table, frozen_table)
     print(f"\n{table}\n{frozen_table}")
     print(f"README.md, table.md, table.csv, trade_off.png and a folder per run are in\n{folder}")
 
 
 def tell_data(options: dict[str, object]) -> None:
     """What is guessed, left out and held out of a task's data; UserError for what is wrong with it."""
-    from workbench.tasks import TaskArguments, load_task
+    from workbench.data.tasks import TaskArguments, load_task
 
     data = load_task(TaskArguments(**{item.name: options[item.name] for item in fields(TaskArguments)}))
     for note in data.notes:
@@ -104,7 +106,7 @@ def check_axes(arguments: StrategiesArguments) -> None:
         find_strategy(name)
     for axis in ("tasks", "strategies"):
         values = getattr(arguments, axis)
-        grid.check_axis(arguments, axis, tuple(values))
+        check_axis(arguments, axis, tuple(values))
         extra = set(getattr(arguments, {"tasks": "task_options", "strategies": "strategy_options"}[axis])) - set(values)
         if extra:
             raise UserError(f"options for {sorted(extra)[0]}, which is not among the {axis}: {', '.join(values)}")
@@ -112,14 +114,14 @@ def check_axes(arguments: StrategiesArguments) -> None:
 
 def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> dict[str, object]:
     """What train_classifier.py is told for one task and strategy; the seed comes later."""
-    options = grid.shared_options(arguments, ClassifierArguments, without=AXES)
+    options = shared_options(arguments, ClassifierArguments, without=AXES)
     options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
     if arguments.train_file is None and find_task(task).generate:
         options["data_dir"] = None
     options["adapters"] = arguments.adapters if strategy in FUSIONS else None
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}
-    return grid.with_own(options, own, ClassifierArguments, f"{task}, {strategy}")
+    return with_own(options, own, ClassifierArguments, f"{task}, {strategy}")
 
 
 def cell_name(task: str, strategy: str, seed: int) -> str:

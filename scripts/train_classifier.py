@@ -13,12 +13,12 @@ With `--intermediate_task mnli`, the encoder first learns that task whole, and w
 from pathlib import Path
 
 from workbench.arguments import parse_arguments
-from workbench.classifier_arguments import ClassifierArguments
-from workbench.classifier_runs import build_model, read_data, train_seeds
+from workbench.classification.arguments import ClassifierArguments
+from workbench.classification.intermediate import check_intermediate
+from workbench.classification.run import build_model, read_data, train_seeds
 from workbench.errors import UserError, run_main
-from workbench.hub import check_before_training, publish_run
-from workbench.intermediate import check_intermediate
-from workbench.strategies import FUSIONS, STRATEGIES, check_adapters, find_strategy
+from workbench.hub.push import check_before_training, publish_run
+from workbench.strategies.catalogue import FUSIONS, STRATEGIES, check_adapters, find_strategy
 
 
 def main() -> None:
@@ -44,18 +44,36 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     # ---- Seed and run folder (heavy imports come after parsing, so that --help is quick)
     from transformers import set_seed
 
-    from workbench import classification, classifiers, facts, intermediate, packages, results, training
-    from workbench import classifier_report as reporting
+    from workbench.classification import intermediate
+    from workbench.classification.batches import TextCollator, encode_examples
+    from workbench.classification.model import callbacks, parameter_groups, save_classifier, trainer_class
+    from workbench.classification.predict import predict_logits, write_predictions
+    from workbench.classification.report import (
+        collect_metrics,
+        describe_start,
+        describe_task,
+        draw_figures,
+        print_scores,
+        submit,
+        write_outcomes,
+    )
+    from workbench.classification.scoring import class_weights, score_predictions, weighted_loss
+    from workbench.hub import packages
+    from workbench.processes import is_main_process
+    from workbench.runs import facts, results
+    from workbench.runs.folder import open_run
+    from workbench.runs.hardware import peak_memory_mib, reset_peak_memory
+    from workbench.runs.trainer import WorkbenchTrainer, make_trainer, make_training_arguments
 
     check_before_training(arguments)
     set_seed(arguments.seed)
-    say = print if results.is_main_process() else lambda *_: None
+    say = print if is_main_process() else lambda *_: None
     has_first_stage = check_intermediate(arguments)
 
     # ---- Data, tokenizer and model: what is wrong with them is told before anything is written
     data, new_texts = read_data(arguments, held_out)
     tokenizer, model = build_model(arguments, data)
-    training_arguments = training.make_training_arguments(
+    training_arguments = make_training_arguments(
         arguments,
         len(data.splits["train"]),
         metric_for_best_model=data.task.metrics[0],
@@ -63,7 +81,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         # A batch counts examples, not tokens: transformers 5 would multiply the loss by the number of processes.
         average_tokens_across_devices=False,
     )
-    folder = results.open_run(arguments)
+    folder = open_run(arguments)
     for note in data.notes:
         say(note)
 
@@ -71,39 +89,36 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     if has_first_stage:
         arguments = intermediate.train_first(arguments, data, train)
         set_seed(arguments.seed)
-        facts.reset_peak_memory()
+        reset_peak_memory()
         tokenizer, model = build_model(arguments, data)
 
     # ---- Trainer
-    splits = {
-        name: classification.encode_examples(split, tokenizer, arguments.max_length)
-        for name, split in data.splits.items()
-    }
+    splits = {name: encode_examples(split, tokenizer, arguments.max_length) for name, split in data.splits.items()}
     parameters = results.count_parameters(model)
-    say(reporting.describe_start(arguments, data, parameters, splits["train"]))
+    say(describe_start(arguments, data, parameters, splits["train"]))
     weights = None
     if arguments.class_weights:
         labels = [example["labels"] for example in splits["train"]]
-        weights = classification.class_weights(labels, len(data.label_names))
-    trainer, clock, checkpoint = training.make_trainer(
+        weights = class_weights(labels, len(data.label_names))
+    trainer, clock, checkpoint = make_trainer(
         arguments,
         training_arguments,
         model,
         tokenizer,
-        classification.TextCollator(tokenizer, data.task.is_regression),
+        TextCollator(tokenizer, data.task.is_regression),
         splits,
-        trainer_class=classifiers.trainer_class(arguments.strategy, training.WorkbenchTrainer),
-        compute_metrics=classification.score_predictions(data.task, weights),
-        compute_loss_func=None if weights is None else classification.weighted_loss(weights),
+        trainer_class=trainer_class(arguments.strategy, WorkbenchTrainer),
+        compute_metrics=score_predictions(data.task, weights),
+        compute_loss_func=None if weights is None else weighted_loss(weights),
     )
-    trainer.parameter_groups = classifiers.parameter_groups(
+    trainer.parameter_groups = parameter_groups(
         model, arguments.strategy, arguments.learning_rate, arguments.weight_decay
     )
-    for callback in classifiers.callbacks(arguments.strategy, model):
+    for callback in callbacks(arguments.strategy, model):
         trainer.add_callback(callback)
 
     # ---- Train
-    collector = facts.FactsCollector(facts.describe_task(arguments, data))
+    collector = facts.FactsCollector(describe_task(arguments, data))
     trainer.add_callback(collector)
     trainer.train(resume_from_checkpoint=checkpoint)
     seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
@@ -115,29 +130,29 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     }
 
     # ---- Save
-    classifiers.save_classifier(trainer.model, tokenizer, folder)
-    if not results.is_main_process():
+    save_classifier(trainer.model, tokenizer, folder)
+    if not is_main_process():
         return
-    metrics = reporting.collect_metrics(outcomes, data.task.metrics)
+    metrics = collect_metrics(outcomes, data.task.metrics)
     sizes = {name: len(examples) for name, examples in splits.items()}
-    told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": facts.peak_memory_mib()}
+    told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
-    reporting.write_outcomes(folder, data, outcomes)
-    reporting.draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
+    write_outcomes(folder, data, outcomes)
+    draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
     package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
-    reporting.print_scores(metrics, sizes, seconds["train"])
+    print_scores(metrics, sizes, seconds["train"])
     if has_first_stage:
         print(intermediate.describe_forgetting(told["forgetting"]))
     if new_texts:
-        logits = classification.predict_logits(model, tokenizer, new_texts, arguments.max_length)
-        classification.write_predictions(folder / "predictions.tsv", new_texts, logits, data)
+        logits = predict_logits(model, tokenizer, new_texts, arguments.max_length)
+        write_predictions(folder / "predictions.tsv", new_texts, logits, data)
         print(f"Predictions:  {len(new_texts):,} answers in {folder / 'predictions.tsv'}")
     if arguments.submission:
-        print(f"Submission:   {reporting.submit(folder, data, model, tokenizer, arguments.max_length)}")
+        print(f"Submission:   {submit(folder, data, model, tokenizer, arguments.max_length)}")
     print(f'Try it:       python scripts/classify.py {folder} "a sentence of yours"')
     if arguments.push_to_hub:
         print(f"Published:    {publish_run(package, arguments, folder)}")
@@ -145,7 +160,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
 
 
 def extra_options() -> dict[str, type]:
-    from workbench.training import training_argument_types
+    from workbench.runs.trainer import training_argument_types
 
     return training_argument_types()
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
+from workbench.data.known_tasks import TASKS, find_task
 from workbench.errors import UserError, run_main
-from workbench.registry import TASKS, find_task
-from workbench.strategies import POOLINGS, StrategyArguments
+from workbench.strategies.arguments import POOLINGS, StrategyArguments
 
 
 @dataclass
@@ -52,14 +52,23 @@ def main() -> None:
     # ---- Seed, data and run folder (heavy imports come after parsing, so that --help is quick)
     from transformers import set_seed
 
-    from workbench import classification, classifiers, facts, multitask, plots, results, tasks, training
-    from workbench.classifier_report import print_scores
+    from workbench.classification import multitask
+    from workbench.classification.batches import encode_examples, set_length
+    from workbench.classification.model import build_classifier, load_base_tokenizer, save_classifier
+    from workbench.classification.report import print_scores
+    from workbench.data.tasks import held_out_keys, leave_out, load_task
+    from workbench.processes import is_main_process
+    from workbench.runs import facts, results
+    from workbench.runs.figures import plot_curves
+    from workbench.runs.folder import open_run
+    from workbench.runs.hardware import peak_memory_mib
+    from workbench.runs.trainer import make_trainer, make_training_arguments
 
     set_seed(arguments.seed)
-    loaded = {task_name(asked): tasks.load_task(task_arguments(asked, arguments)) for asked in arguments.tasks}
-    held_out = tasks.held_out_keys(*loaded.values())
-    data = {name: tasks.leave_out(found, held_out) for name, found in loaded.items()}
-    say = print if results.is_main_process() else lambda *_: None
+    loaded = {task_name(asked): load_task(task_arguments(asked, arguments)) for asked in arguments.tasks}
+    held_out = held_out_keys(*loaded.values())
+    data = {name: leave_out(found, held_out) for name, found in loaded.items()}
+    say = print if is_main_process() else lambda *_: None
     for name, found in data.items():
         for note in found.notes:
             say(f"{name}: {note}")
@@ -67,17 +76,17 @@ def main() -> None:
     # ---- Tokenizer and model
     names = [item.name for item in fields(StrategyArguments) if hasattr(arguments, item.name)]
     encoder = StrategyArguments(strategy="full", **{name: getattr(arguments, name) for name in names})
-    tokenizer = classifiers.load_base_tokenizer(encoder)
+    tokenizer = load_base_tokenizer(encoder)
     model = multitask.MultiTaskClassifier(
         {
-            name: classifiers.build_classifier(encoder, found.label_names, found.task.is_regression, arguments.seed)
+            name: build_classifier(encoder, found.label_names, found.task.is_regression, arguments.seed)
             for name, found in data.items()
         }
     )
-    classification.set_length(arguments.max_length, model, tokenizer)
+    set_length(arguments.max_length, model, tokenizer)
     encoded = {
         name: {
-            split: classification.encode_examples(examples, tokenizer, arguments.max_length)
+            split: encode_examples(examples, tokenizer, arguments.max_length)
             for split, examples in found.splits.items()
         }
         for name, found in data.items()
@@ -89,7 +98,7 @@ def main() -> None:
     say(f"{parameters['total']:,} parameters, all trained; of the batches: {drawn}")
 
     # ---- Trainer
-    training_arguments = training.make_training_arguments(
+    training_arguments = make_training_arguments(
         arguments,
         len(splits["train"]),
         label_names=["labels", "task"],
@@ -100,8 +109,8 @@ def main() -> None:
         # In a step, only one task's head has gradients.
         ddp_find_unused_parameters=True,
     )
-    folder = results.open_run(arguments)
-    trainer, clock, checkpoint = training.make_trainer(
+    folder = open_run(arguments)
+    trainer, clock, checkpoint = make_trainer(
         arguments,
         training_arguments,
         model,
@@ -122,22 +131,22 @@ def main() -> None:
     # ---- Evaluate: with the epoch's weights that validation chose; the test splits are read once
     held_out = [name for name in ("validation", "test") if name in splits]
     outcomes = {name: trainer.predict(splits[name], metric_key_prefix=name).metrics for name in held_out}
-    if not results.is_main_process():
+    if not is_main_process():
         return
 
     # ---- Save: a classifier per task
     for name, classifier in zip(data, model.classifiers, strict=True):
-        classifiers.save_classifier(classifier, tokenizer, folder / name)
+        save_classifier(classifier, tokenizer, folder / name)
     metrics = {split: multitask.own_scores(split, scores) for split, scores in outcomes.items()}
     sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts() | {
         "tasks": {name: {split: len(part) for split, part in parts.items()} for name, parts in encoded.items()},
         "shares": dict(zip(data, shares, strict=True)),
-        "peak_memory_mib": facts.peak_memory_mib(),
+        "peak_memory_mib": peak_memory_mib(),
     }
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     title = f"{', '.join(data)}, seed {arguments.seed}"
-    plots.plot_curves(trainer.state.log_history, folder / "curves.png", title, multitask.MEAN, "mean over the examples")
+    plot_curves(trainer.state.log_history, folder / "curves.png", title, multitask.MEAN, "mean over the examples")
 
     # ---- Report
     print_scores(metrics, sizes, seconds["train"])
@@ -165,7 +174,7 @@ def task_name(asked: str) -> str:
 
 def task_arguments(asked: str, arguments: MultiTaskArguments):
     """The `TaskArguments` of one task; UserError for an option that there is not."""
-    from workbench.tasks import TaskArguments
+    from workbench.data.tasks import TaskArguments
 
     if Path(asked).is_file():
         options: dict = {"train_file": asked}
@@ -179,7 +188,7 @@ def task_arguments(asked: str, arguments: MultiTaskArguments):
 
 
 def extra_options() -> dict[str, type]:
-    from workbench.training import training_argument_types
+    from workbench.runs.trainer import training_argument_types
 
     return training_argument_types()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
 from workbench.errors import UserError, run_main
-from workbench.hub import PublishArguments, check_before_training, publish_run
+from workbench.hub.push import PublishArguments, check_before_training, publish_run
 
 SENTENCE = "the air conditioning is working"
 
@@ -53,7 +53,7 @@ MODEL_FIELDS = (
 
 
 def extra_options() -> dict[str, type]:
-    from workbench.training import training_argument_types
+    from workbench.runs.trainer import training_argument_types
 
     return training_argument_types()
 
@@ -66,23 +66,39 @@ def main() -> None:
     from transformers import set_seed
 
     from custom_models import ARCHITECTURES, PigLatinConfig, build_tokenizer
-    from workbench import decoding, facts, packages, pairs, plots, results, training, translation
-    from workbench.decoding import text_translator
-    from workbench.loading import load_translator
-    from workbench.metrics import word_scores
+    from workbench.data.pairs import describe_unseen
+    from workbench.files import write_table
+    from workbench.hub import packages
+    from workbench.processes import is_main_process, process_count
+    from workbench.runs import facts, results
+    from workbench.runs.figures import plot_curves
+    from workbench.runs.folder import open_run
+    from workbench.runs.metrics import word_scores
+    from workbench.runs.trainer import make_trainer, make_training_arguments, save_model
+    from workbench.translation import decoding
+    from workbench.translation.decoding import text_translator
+    from workbench.translation.examples import (
+        PairCollator,
+        encode_pairs,
+        score_continuations,
+        score_words,
+        summarise_scores,
+    )
+    from workbench.translation.model import load_translator
+    from workbench.translation.report import describe_pairs
 
     check_before_training(arguments)
-    data = load_data(arguments, pairs)
+    data = load_data(arguments)
     set_seed(arguments.seed)
-    say = print if results.is_main_process() else lambda *_: None
+    say = print if is_main_process() else lambda *_: None
 
     # ---- Tokenizer
     texts = [text for name in data["train"].column_names for text in data["train"][name]]
     tokenizer = build_tokenizer(texts, arguments.architecture)
-    unseen = pairs.describe_unseen(tokenizer, data)
+    unseen = describe_unseen(tokenizer, data)
     if unseen:
         say(unseen)
-    splits = {name: translation.encode_pairs(data[name], tokenizer, arguments.architecture) for name in data}
+    splits = {name: encode_pairs(data[name], tokenizer, arguments.architecture) for name in data}
 
     # ---- Model
     overrides = {name: getattr(arguments, name) for name in MODEL_FIELDS if getattr(arguments, name) is not None}
@@ -98,26 +114,26 @@ def main() -> None:
     parameters = results.count_parameters(model)
     sizes = ", ".join(f"{len(examples):,} {name}" for name, examples in splits.items())
     say(f"{arguments.architecture}, {parameters['total']:,} parameters; {sizes} pairs; {len(tokenizer)} symbols")
-    if results.process_count() > 1:
-        say(f"{results.process_count()} processes share each batch")
+    if process_count() > 1:
+        say(f"{process_count()} processes share each batch")
 
     # ---- Trainer
-    score = translation.score_words if config.is_encoder_decoder else translation.score_continuations
-    training_arguments = training.make_training_arguments(arguments, len(splits["train"]))
-    folder = results.open_run(arguments)
-    trainer, clock, checkpoint = training.make_trainer(
+    score = score_words if config.is_encoder_decoder else score_continuations
+    training_arguments = make_training_arguments(arguments, len(splits["train"]))
+    folder = open_run(arguments)
+    trainer, clock, checkpoint = make_trainer(
         arguments,
         training_arguments,
         model,
         tokenizer,
-        translation.PairCollator(tokenizer.pad_token_id),
+        PairCollator(tokenizer.pad_token_id),
         splits,
-        compute_metrics=translation.summarise_scores,
+        compute_metrics=summarise_scores,
         preprocess_logits_for_metrics=score,
     )
 
     # ---- Train
-    collector = facts.FactsCollector(facts.describe_pairs(arguments, data["train"].column_names))
+    collector = facts.FactsCollector(describe_pairs(arguments, data["train"].column_names))
     trainer.add_callback(collector)
     trainer.train(resume_from_checkpoint=checkpoint)
     seconds = clock.seconds
@@ -126,8 +142,8 @@ def main() -> None:
     scores = {name: trainer.evaluate(splits[name], metric_key_prefix=name) for name in ("validation", "test")}
 
     # ---- Save
-    training.save_model(trainer)
-    if not results.is_main_process():
+    save_model(trainer)
+    if not is_main_process():
         return
     model, tokenizer = load_translator(str(folder))
     sources, targets = (list(data["test"][name]) for name in data["test"].column_names)
@@ -137,8 +153,8 @@ def main() -> None:
         "test": {"loss": scores["test"]["test_loss"], **word_scores(written, targets)},
     }
     outcome = list(zip(sources, targets, written, strict=True))
-    results.write_table(folder / "test_translations.tsv", ("source", "target", "translation"), outcome)
-    plots.plot_curves(trainer.state.log_history, folder / "curves.png", f"{arguments.architecture}, {sizes} pairs")
+    write_table(folder / "test_translations.tsv", ("source", "target", "translation"), outcome)
+    plot_curves(trainer.state.log_history, folder / "curves.png", f"{arguments.architecture}, {sizes} pairs")
     split_sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts(outcome)
     results.RunResults(metrics, split_sizes, parameters, {"train": seconds}, arguments.seed, facts=told).write(folder)
@@ -155,16 +171,19 @@ def main() -> None:
     print(f"The model, its card, results.json, curves.png and test_translations.tsv are in {folder}")
 
 
-def load_data(arguments, pairs):
+def load_data(arguments):
     """The generated pairs, or the user's."""
+    from workbench.data.pairs import PairFile, load_pairs
+    from workbench.data.pig_latin import pig_latin_pairs
+
     if arguments.train_file is None:
-        return pairs.pig_latin_pairs(arguments.dataset_size, seed=0)
+        return pig_latin_pairs(arguments.dataset_size, seed=0)
     longest = arguments.max_position_embeddings // 2 - 2
     files = [
-        path and pairs.PairFile(path, arguments.source_column, arguments.target_column, longest)
+        path and PairFile(path, arguments.source_column, arguments.target_column, longest)
         for path in (arguments.train_file, arguments.validation_file, arguments.test_file)
     ]
-    return pairs.load_pairs(*files, seed=0)
+    return load_pairs(*files, seed=0)
 
 
 def report(test: dict[str, float], outcome: list[tuple[str, str, str]], seconds: float) -> None:

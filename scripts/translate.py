@@ -37,8 +37,8 @@ def main() -> None:
         raise UserError("--beams and --batch_size are at least 1")
     source = open_lines(arguments)
 
-    from workbench.decoding import text_translator
-    from workbench.loading import load_translator
+    from workbench.translation.decoding import text_translator
+    from workbench.translation.model import load_translator
 
     model, tokenizer = load_translator(arguments.model, arguments.trust_remote_code)
     if arguments.attention:
@@ -81,15 +81,15 @@ def read_lines(stream, name: str):
 
 def at_once(arguments) -> int:
     """Lines per batch: a person at the terminal gets each answer at once."""
-    from workbench.translation import LINES_AT_ONCE
+    from workbench.translation.text import LINES_AT_ONCE
 
     return 1 if arguments.text is None and arguments.file is None and sys.stdin.isatty() else LINES_AT_ONCE
 
 
 def checked_lines(translator, lines):
     """Word by word, the model's answer and the rule's; then how many differ."""
-    from workbench.pairs import to_pig_latin
-    from workbench.translation import WORD
+    from workbench.data.pig_latin import to_pig_latin
+    from workbench.translation.text import WORD
 
     text = [line for line in lines if line]
     originals = [word for line in text for word in WORD.findall(line)]
@@ -105,8 +105,8 @@ def checked_lines(translator, lines):
 
 def draw_attention(arguments, model, tokenizer) -> None:
     """Translates one word and draws its attention weights."""
-    from workbench.decoding import attention_of
-    from workbench.plots import plot_attention
+    from workbench.runs.figures import plot_attention
+    from workbench.translation.decoding import attention_of
 
     word = (arguments.text or "").strip()
     if not word or len(word.split()) > 1:

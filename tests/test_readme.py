@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import loopback_hub
 import pytest
-from test_remote_code import write_adapter
+from support import loopback_hub
+from support.published_runs import write_adapter
 
 hub = loopback_hub.hub
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UserError
+from workbench.errors import UserError
+
 from .timing import Bar, Comparison, measure, seconds
 
 BOTTLENECK = 64
@@ -117,7 +118,7 @@ def peak_of(kind: str, options) -> float:
 def print_peak(kind: str, quick: bool) -> None:
     """Trains the model that the function `kind` of this module builds for two steps; prints the peak in MiB."""
     sizes = QUICK if quick else FULL_SIZE
-    from ..facts import peak_memory_mib
+    from workbench.runs.hardware import peak_memory_mib
 
     step = train_step(globals()[kind](sizes), sizes)
     step()

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import torch
 
-from .. import pairs
-from ..decoding import beam_decode, decode_words, longest_word, pad_prompts
-from ..results import count_parameters
+from workbench.data.pig_latin import pig_latin_pairs
+from workbench.runs.results import count_parameters
+from workbench.translation.decoding import beam_decode, decode_words, longest_word, pad_prompts
+
 from .notebook import NotebookTransformer, greedy_word, train_notebook
 from .timing import Bar, Comparison, measure, per_second
 from .train import (
@@ -34,11 +35,9 @@ NOTEBOOK_WORDS = 200
 def run(options) -> list[Comparison]:
     """All comparisons of the suite; see the module's first line."""
     steps, epochs, count = (5, 1, 10) if options.quick else (TRAINER_STEPS, NOTEBOOK_EPOCHS, NOTEBOOK_WORDS)
-    data = few_pairs() if options.quick else pairs.pig_latin_pairs("large")
+    data = few_pairs() if options.quick else pig_latin_pairs("large")
     ours = Material.of(data)
-    theirs = Material.of(
-        few_pairs() if options.quick else pairs.pig_latin_pairs("small"), options.notebook_architecture
-    )
+    theirs = Material.of(few_pairs() if options.quick else pig_latin_pairs("small"), options.notebook_architecture)
     print("fitting the models that are to write …", flush=True)
     trainer_options = TrainerOptions(seed=options.seed, max_steps=steps, extra=UNINTERRUPTED)
     models = {"ours": new_model(ours, options.seed), "BART": new_bart(ours, options.seed)}

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..results import RunResults
+from workbench.runs.results import RunResults
 
 Figure = TypeVar("Figure")
 Fact = float | int | str

@@ -22,10 +22,13 @@ from transformers import (
 )
 
 from custom_models import ARCHITECTURES, PigLatinConfig, build_tokenizer
+from workbench.arguments import OptimisationArguments, RunArguments
+from workbench.data.pig_latin import pig_latin_pairs
+from workbench.runs.results import count_parameters
+from workbench.runs.sampling import LengthGroupedSampler
+from workbench.runs.trainer import make_trainer, make_training_arguments
+from workbench.translation.examples import PairCollator, encode_pairs, score_words, summarise_scores
 
-from .. import pairs, training, translation
-from ..arguments import OptimisationArguments, RunArguments
-from ..results import count_parameters
 from .notebook import NotebookSettings, train_notebook
 from .timing import Bar, Comparison, measure
 
@@ -60,7 +63,7 @@ class Material:
         """From the splits of `pairs.pig_latin_pairs`, as `train_translator.py` prepares them."""
         texts = [text for name in data["train"].column_names for text in data["train"][name]]
         tokenizer = build_tokenizer(texts, architecture)
-        splits = {name: translation.encode_pairs(data[name], tokenizer, architecture) for name in data}
+        splits = {name: encode_pairs(data[name], tokenizer, architecture) for name in data}
         return cls(architecture, tokenizer, splits)
 
     @property
@@ -151,15 +154,15 @@ def run_trainer(material: Material, model, options: TrainerOptions, callback: Tr
     """Trains `model` the way `train_translator.py` does, its progress bar drawn into nothing; returns the Trainer."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         options = replace(options, output_dir=folder)
-        trainer, *_ = training.make_trainer(
+        trainer, *_ = make_trainer(
             options,
             trainer_arguments(material, options),
             model,
             material.tokenizer,
-            translation.PairCollator(material.tokenizer.pad_token_id),
+            PairCollator(material.tokenizer.pad_token_id),
             material.splits,
-            compute_metrics=translation.summarise_scores,
-            preprocess_logits_for_metrics=translation.score_words,
+            compute_metrics=summarise_scores,
+            preprocess_logits_for_metrics=score_words,
             **kwargs,
         )
         trainer.add_callback(callback)
@@ -170,7 +173,7 @@ def run_trainer(material: Material, model, options: TrainerOptions, callback: Tr
 
 def trainer_arguments(material: Material, options: TrainerOptions):
     """transformers' TrainingArguments for these options, with their schedule."""
-    return training.make_training_arguments(options, len(material.splits["train"]))
+    return make_training_arguments(options, len(material.splits["train"]))
 
 
 def run_bare_loop(material: Material, model, options: TrainerOptions) -> tuple[StepClock, list[torch.Tensor]]:
@@ -178,8 +181,8 @@ def run_bare_loop(material: Material, model, options: TrainerOptions) -> tuple[S
     args = trainer_arguments(material, options)
     examples = material.splits["train"]
     lengths = [len(example["input_ids"]) for example in examples]
-    sampler = training.LengthGroupedSampler(lengths, options.train_batch_size, options.seed)
-    collator = translation.PairCollator(material.tokenizer.pad_token_id)
+    sampler = LengthGroupedSampler(lengths, options.train_batch_size, options.seed)
+    collator = PairCollator(material.tokenizer.pad_token_id)
     loader = torch.utils.data.DataLoader(examples, options.train_batch_size, sampler=sampler, collate_fn=collator)
     optimizer = new_optimizer(model, args)
     schedule = get_scheduler(args.lr_scheduler_type, optimizer, args.warmup_steps, options.max_steps)
@@ -197,7 +200,7 @@ def run_bare_loop(material: Material, model, options: TrainerOptions) -> tuple[S
     return times, losses
 
 
-def endless_batches(loader: torch.utils.data.DataLoader, sampler: training.LengthGroupedSampler) -> Iterator[dict]:
+def endless_batches(loader: torch.utils.data.DataLoader, sampler: LengthGroupedSampler) -> Iterator[dict]:
     """The batches of one epoch after the other, each in its own order."""
     for epoch in itertools.count():
         sampler.set_epoch(epoch)
@@ -217,7 +220,7 @@ def new_optimizer(model, args) -> torch.optim.AdamW:
 
 def run(options) -> list[Comparison]:
     """All comparisons of the suite; see the module's first line."""
-    data = few_pairs() if options.quick else pairs.pig_latin_pairs("small")
+    data = few_pairs() if options.quick else pig_latin_pairs("small")
     small, theirs = Material.of(data), Material.of(data, options.notebook_architecture)
     if options.quick:
         quick = TrainerOptions(seed=options.seed, num_train_epochs=1)
@@ -228,14 +231,14 @@ def run(options) -> list[Comparison]:
     defaults = TrainerOptions(seed=options.seed)
     trainings = min(options.rounds, TRAININGS)
     return [
-        *compare_steps(Material.of(pairs.pig_latin_pairs("large")), defaults, options.rounds, STEPS),
+        *compare_steps(Material.of(pig_latin_pairs("large")), defaults, options.rounds, STEPS),
         *(compare_trainings(small, theirs, sizes, defaults, trainings) for sizes in NOTEBOOKS),
     ]
 
 
 def few_pairs():
     """What `--quick` works on: an eighth of the small set."""
-    data = pairs.pig_latin_pairs("small")
+    data = pig_latin_pairs("small")
     return {name: split.select(range(len(split) // 8)) for name, split in data.items()}
 
 

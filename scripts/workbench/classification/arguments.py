@@ -1,0 +1,35 @@
+"""The options of a classifier's run, which the scripts that train classifiers share."""
+
+from dataclasses import dataclass
+
+from workbench.arguments import OptimisationArguments, RunArguments, option
+from workbench.data.tasks import TaskArguments
+from workbench.hub.push import PublishArguments
+from workbench.strategies.arguments import StrategyArguments
+
+from .intermediate import IntermediateArguments
+
+
+@dataclass
+class ClassifierArguments(
+    RunArguments, OptimisationArguments, PublishArguments, TaskArguments, StrategyArguments, IntermediateArguments
+):
+    """Everything that train_classifier.py can be told."""
+
+    output_dir: str = option("runs/classifier", "folder of this run: model, results.json, config.yaml, figures")
+    seeds: int = option(1, "train so many times, with the seeds that follow the first, and tell mean and deviation")
+    max_length: int = option(128, "tokens per example; what is longer is cut off")
+    num_train_epochs: float = option(10.0, "passes over the training split; the best one on validation counts")
+    train_batch_size: int = option(32, "examples per optimiser step, over all processes together")
+    eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")
+    learning_rate: float | None = option(None, "highest learning rate (default: the strategy's, see --strategy list)")
+    lr_scheduler_type: str = option("linear", "shape of its decay: linear, cosine, constant, …")
+    warmup_steps: int | None = option(
+        None, "steps of linear rise to the highest rate; at most, and by default, a tenth"
+    )
+    weight_decay: float = option(0.0, "AdamW's decoupled weight decay; at 0 it is Adam")
+    adam_beta2: float = option(0.999, "Adam's second moment decay")
+    early_stopping_patience: int = option(0, "stop after this many epochs without a better validation loss (0: never)")
+    class_weights: bool = option(False, "weigh each example by the rarity of its class")
+    predict: str | None = option(None, "a file of new texts to write the answers for, into predictions.tsv")
+    submission: bool = option(False, "write the GLUE server's file for the task's unlabelled test split")

@@ -1,0 +1,240 @@
+"""Trained sentence classifiers from a run's folder or the Hub: whole models, PEFT adapters, the `adapters` library's.
+
+Heavy libraries are imported inside the functions, so that scripts answer `--help` at once.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.data.known_tasks import TASKS, Task
+from workbench.errors import UserError
+from workbench.hub.fetch import check_config, fetch_model
+from workbench.runs.folder import CONFIG_FILE, read_run_config
+from workbench.runs.results import RunResults
+from workbench.strategies.catalogue import ADAPTERS_PREFIX, check_adapters_library
+from workbench.strategies.encoders import head_names
+
+OURS = "sentence_encoder"
+PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+LIBRARY_WEIGHTS = "adapters.safetensors"
+# The last Linear of a head, in the families' spellings: as many rows as there are classes.
+LAST_LINEAR = (".classifier.weight", ".out_proj.weight", ".score.weight")
+
+
+def load_classifier(name: str, trust_remote_code: bool = False):
+    """Model (evaluation mode) and tokenizer of a classifier.
+
+    Args:
+        name: a run's folder, or a model's name on the Hub; an adapter's encoder is found by the name that it keeps.
+        trust_remote_code: run the repository's own code, if its architecture is not ours.
+
+    Raises:
+        UserError: nothing of that name, no safetensors weights, a config that is broken or not safe to read, or an
+            adapter whose encoder is not there.
+    """
+    is_adapter = any((Path(name) / part).is_file() for part in (PEFT_CONFIG, LIBRARY_WEIGHTS))
+    folder = name if is_adapter else fetch_model(name)
+    if (Path(folder) / PEFT_CONFIG).is_file():
+        model = _load_peft(name, folder, trust_remote_code)
+    elif (Path(folder) / LIBRARY_WEIGHTS).is_file():
+        model = _load_library_adapters(name, folder, trust_remote_code)
+    else:
+        model = _load_whole(name, folder, trust_remote_code)
+    return model.eval(), tokenizer_of(name, folder, trust_remote_code)
+
+
+def task_of_run(folder: str) -> Task | None:
+    """What the classifier in a run's folder was trained on, so far as the folder tells; None if it does not."""
+    try:
+        data = (RunResults.read(folder).facts or {}).get("dataset") or {}
+        config = read_run_config(folder) if (Path(folder) / CONFIG_FILE).is_file() else {}
+        is_known = "text" in data.get("columns", ())
+    except (UserError, OSError, TypeError, AttributeError):
+        return None  # a model of the Hub, or with results of others: it can be used all the same
+    if not is_known:
+        return None
+    known = TASKS.get(config.get("task"), Task(folder))
+    text, pair = (data.get(name) or config.get(name) or getattr(known, name) for name in ("text_column", "pair_column"))
+    return Task(folder, text, (pair or "pair") if "pair" in data["columns"] else None)
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Turns what a broken model raises into a UserError that begins with its name; says nothing of a new head."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{name}: cannot load this model: {lines[0]}") from error
+    except Exception as error:
+        # A truncated safetensors file raises an exception of the Rust library's own.
+        if type(error).__module__.startswith("safetensors"):
+            raise UserError(f"{name}: the weights cannot be read: {error}") from error
+        raise
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def tokenizer_of(name: str, folder: str, trust_remote_code: bool):
+    """The tokenizer in `folder`; UserError if there is none, or none that pads."""
+    from transformers import AutoTokenizer
+
+    with loading(name):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    if tokenizer.pad_token is None:
+        raise UserError(f"{name}: its tokenizer has no symbol for padding; give an encoder, such as bert-base-uncased")
+    return tokenizer
+
+
+def encoder_with_head(name: str, folder: str, config, trust_remote_code: bool):
+    """A classifier of this config with the pretrained weights in `folder`, and random ones where there are none.
+
+    Raises:
+        UserError: weights of the encoder itself are missing.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    if config.model_type == OURS:
+        return _wrapped_encoder(name, folder, config)
+    model, report = AutoModelForSequenceClassification.from_pretrained(
+        folder,
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        trust_remote_code=trust_remote_code,
+    )
+    heads = tuple(f"{head}." for head in head_names(model))
+    _check_complete(name, [key for key in report["missing_keys"] if not key.startswith(heads)])
+    return model
+
+
+def _wrapped_encoder(name: str, folder: str, config):
+    """Our classifier around the encoder in `folder`."""
+    import torch
+    from transformers import AutoModel
+
+    from custom_models import SentenceEncoderForSequenceClassification
+
+    encoder, report = AutoModel.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+    )
+    missing = list(report["missing_keys"])
+    _check_complete(name, [key for key in missing if not key.startswith("pooler.")])
+    model = SentenceEncoderForSequenceClassification(config)
+    pooler = getattr(getattr(encoder, "pooler", None), "dense", None)
+    if config.pooling == "cls" and pooler is not None and not missing:
+        # The same Linear and tanh on the same state: pretrained with the encoder.
+        model.classifier.dense.load_state_dict(pooler.state_dict())
+    encoder.pooler = None
+    model.encoder.load_state_dict(encoder.state_dict())
+    return model
+
+
+def _check_complete(name: str, missing: list[str]) -> None:
+    """UserError if the encoder itself lacks weights: they would be random."""
+    if missing:
+        raise UserError(f"{name}: the weights lack {len(missing)} tensors of the encoder, such as {min(missing)}")
+
+
+def _check(folder: str, trust_remote_code: bool) -> dict:
+    """`check_config`; the code that our own architecture brings is here already."""
+    ours = check_config(folder, trust_remote_code=True).get("model_type") == OURS
+    return check_config(folder, trust_remote_code or ours)
+
+
+def _load_whole(name: str, folder: str, trust_remote_code: bool):
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    import custom_models  # noqa: F401, registers our architectures
+
+    _check(folder, trust_remote_code)
+    with loading(name):
+        return AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust_remote_code
+        )
+
+
+def _load_peft(name: str, folder: str, trust_remote_code: bool):
+    """The encoder that a PEFT adapter names, with the adapter and its head."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
+
+    import custom_models.bottleneck  # noqa: F401, registers our adapters with PEFT
+
+    fields, weights = _read_json(Path(folder) / PEFT_CONFIG), Path(folder) / PEFT_WEIGHTS
+    if "peft_type" not in fields:
+        raise UserError(f"{name}: an adapter of the adapters library; convert it with scripts/convert_adapter.py")
+    if not weights.is_file():
+        raise UserError(f"{name}: no weights ({PEFT_WEIGHTS}) in this folder")
+    with loading(name):
+        with safe_open(weights, framework="pt") as file:
+            shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118, no dictionary
+        base = fields.get("base_model_name_or_path")
+        model = _base_classifier(name, folder, base, trust_remote_code, shapes)
+        if fields.get("adapters"):
+            from workbench.strategies.fusion import load_fusion
+
+            model = load_fusion(model, folder, fields["adapters"])
+        else:
+            model = PeftModel.from_pretrained(model, folder)
+        _check_complete(name, sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - set(shapes)))
+    return model
+
+
+def _load_library_adapters(name: str, folder: str, trust_remote_code: bool):
+    """The encoder with the adapters and the head that `adapters_backend.save_adapters` wrote."""
+    fields = _check(folder, trust_remote_code)
+    configuration = fields.get("adapters_config", "")
+    check_adapters_library(f"{ADAPTERS_PREFIX}{configuration}")
+    from workbench.strategies.adapters_library import add_adapters, read_adapters
+
+    with loading(name):
+        model = _base_classifier(name, folder, fields.get("base_model_name_or_path"), trust_remote_code, {})
+        model = add_adapters(model, configuration)
+        read_adapters(model, folder)
+    return model
+
+
+def _base_classifier(name: str, folder: str, base: str | None, trust_remote_code: bool, shapes: dict[str, list[int]]):
+    """The classifier that the adapter in `folder` was trained on, with the config that was saved beside it.
+
+    Without one (adapters of others), the adapter's head says how many classes there are.
+
+    Raises:
+        UserError: no encoder of that name.
+    """
+    from transformers import AutoConfig
+
+    import custom_models  # noqa: F401, registers our architectures
+
+    try:
+        base_folder = fetch_model(base or "")
+    except UserError as error:
+        raise UserError(f"{name}: the encoder that this adapter was trained on: {error}") from error
+    check_config(base_folder, trust_remote_code)
+    if (Path(folder) / "config.json").is_file():
+        _check(folder, trust_remote_code)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    else:
+        rows = [shape[0] for key, shape in shapes.items() if key.endswith(LAST_LINEAR)]
+        labels = {"num_labels": rows[-1]} if rows else {}
+        config = AutoConfig.from_pretrained(base_folder, trust_remote_code=trust_remote_code, **labels)
+    return encoder_with_head(base, base_folder, config, trust_remote_code)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot read this adapter's config: {error}") from error

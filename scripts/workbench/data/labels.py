@@ -1,0 +1,178 @@
+"""Labels as class ids or numbers."""
+
+import math
+import re
+
+from workbench.errors import UserError, nearest
+
+from .examples import Example
+from .known_tasks import Task
+
+# Labels with fractions and more different values than this are numbers to predict, not names of classes.
+MOST_FRACTIONAL_CLASSES = 10
+# A guessed column with more classes than this is no label if it has one for less than two rows, as dates and ids do.
+MOST_RARE_CLASSES = 10
+# What a table with missing cells makes of whole numbers when it is written.
+WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+DECIMAL_COMMA = re.compile(r"-?[0-9]+(,[0-9]+)?")
+THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+")
+NEARLY_ALL = 0.9  # of the training labels
+
+
+def as_number(label) -> float | None:
+    """The finite number that a label is or spells; None for text and truth values."""
+    if isinstance(label, bool):
+        return None
+    try:
+        number = float(label)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def class_name(label) -> str:
+    """A label as the name of a class: 1, 1.0 and '1.0' are '1', true is 'true'; '1.10' is not '1.1'."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    whole = WHOLE.fullmatch(str(label))
+    if whole:
+        return "0" if whole[1] == "-0" else whole[1]
+    is_whole = isinstance(label, float) and label.is_integer()  # 1e16
+    return str(int(label)) if is_whole else str(label)
+
+
+def looks_like_regression(examples: list[Example]) -> bool:
+    """Whether labels are fractions of many different values (or of as many as there are examples, nearly).
+
+    Raises:
+        UserError: numbers and text are mixed, or one of many fractions is no number; names both rows.
+    """
+    numbers = [as_number(example.label) for example in examples]
+    fractional = any(number is not None and number != int(number) for number in numbers)
+    kinds: dict[str, Example] = {}
+    for example, number in zip(examples, numbers, strict=True):
+        kind = "a number" if number is not None else "a truth value" if isinstance(example.label, bool) else "text"
+        kinds.setdefault(kind, example)
+    if len(kinds) > 1:
+        told = " but ".join(f"'{_shown(example.label)}' ({example.where}) is {kind}" for kind, example in kinds.items())
+        raise UserError(f"labels of different types: {told}; make them all names or all numbers")
+    distinct = len(set(numbers))
+    return fractional and (distinct > MOST_FRACTIONAL_CLASSES or distinct > len(examples) / 2)
+
+
+def _with_decimal_points(splits: dict[str, list[Example]]) -> dict[str, list[Example]]:
+    """The splits with '3.79' for the label '3,79', if nearly all training labels are written so, and many differ.
+
+    Not if all of them may be thousands, such as '1,250'.
+    """
+    labels = [str(example.label) for example in splits["train"]]
+    found = [label for label in labels if DECIMAL_COMMA.fullmatch(label)]
+    commas = [label for label in found if "," in label]
+    is_rare = len(found) < NEARLY_ALL * len(labels) or len(commas) < len(labels) / 2
+    if is_rare or len(set(commas)) <= MOST_FRACTIONAL_CLASSES or all(map(THOUSANDS.fullmatch, commas)):
+        return splits
+    return {name: [_with_decimal_point(example) for example in part] for name, part in splits.items()}
+
+
+def _with_decimal_point(example: Example) -> Example:
+    is_decimal = isinstance(example.label, str) and DECIMAL_COMMA.fullmatch(example.label)
+    return example._replace(label=example.label.replace(",", ".")) if is_decimal else example
+
+
+def encode_labels(
+    splits: dict[str, list[Example]],
+    task: Task,
+    classes: list[str] | None,
+    notes: list[str],
+    guessed_column: str | None = None,
+):
+    """The splits with ids (or, for regression, numbers) for labels.
+
+    Args:
+        task: its `labels`, if any, are the names by id.
+        classes: names by id that the training file states.
+        guessed_column: the labels', unless the user named it.
+
+    Returns:
+        the splits, the label names by id ([] for regression).
+
+    Raises:
+        UserError: a label that does not fit, or a guessed column whose labels are all different, nearly.
+    """
+    guessed = not task.is_regression and task.labels is None and classes is None
+    numbers = _as_numbers(splits, guessed, notes) if guessed or task.is_regression else None
+    if numbers is not None:
+        return numbers, []
+    names = list(task.labels or classes or _sorted_names(splits["train"]))
+    if guessed and guessed_column:
+        _check_guess(guessed_column, names, splits["train"])
+    if guessed:
+        shown = ", ".join(map(_shown, names[:10])) + (", …" if len(names) > 10 else "")
+        notes.append(f"{len(names)} classes: {shown}")
+    ids = _ids_by_name(names, may_be_ids=not guessed)
+    fault = "is not in the training split" if guessed else f"is none of {task.name}'s"
+    return {name: [_with_id(example, ids, names, fault) for example in part] for name, part in splits.items()}, names
+
+
+def _as_numbers(splits: dict[str, list[Example]], guessed: bool, notes: list[str]) -> dict[str, list[Example]] | None:
+    """The splits with numbers for labels; None if `guessed` and they look like classes."""
+    pointed = _with_decimal_points(splits)
+    if guessed:
+        if not looks_like_regression(pointed["train"]):
+            return None
+        count = len({as_number(example.label) for example in pointed["train"]})
+        notes.append(f"the labels are {count:,} different numbers: a number is predicted (regression)")
+    if pointed is not splits:
+        notes.append("the labels' commas are read as decimal points: '3,79' as 3.79")
+    return {name: [_with_number(example) for example in part] for name, part in pointed.items()}
+
+
+def _check_guess(column: str, names: list[str], train: list[Example]) -> None:
+    """UserError if the column that looked like the label has another one in nearly every row."""
+    if len(names) > max(MOST_RARE_CLASSES, len(train) / 2):
+        raise UserError(
+            f"{train[0].place.rpartition(', ')[0]}: the label column '{column}' was guessed, but has {len(names):,} "
+            f"different labels in {len(train):,} rows, such as '{_shown(names[0])}' and '{_shown(names[1])}'; name the "
+            "right one with --label_column (this one too, if it is)"
+        )
+
+
+def _shown(label) -> str:
+    """The beginning of a label, in one line."""
+    return " ".join(str(label).split())[:60]
+
+
+def _sorted_names(examples: list[Example]) -> list[str]:
+    """The classes: numbers by value, text by its letters."""
+    names = {class_name(example.label) for example in examples}
+    return sorted(names, key=lambda name: (as_number(name) is None, as_number(name) or 0.0, name))
+
+
+def _ids_by_name(names: list[str], may_be_ids: bool) -> dict[str, int]:
+    """Ids by name and by name in lower case; by the id itself where a file may have that and no name is a number."""
+    if may_be_ids and all(as_number(name) is None for name in names):
+        ids = {str(number): number for number in range(len(names))}
+    else:
+        ids = {}
+    folded = {name.casefold(): number for number, name in enumerate(names)}
+    if len(folded) == len(names):
+        ids |= folded
+    return ids | {name: number for number, name in enumerate(names)}
+
+
+def _with_number(example: Example) -> Example:
+    number = as_number(example.label)
+    if number is None:
+        raise UserError(f"{example.where}: the label '{_shown(example.label)}' is no number, and this is a regression")
+    return example._replace(label=number)
+
+
+def _with_id(example: Example, ids: dict[str, int], names: list[str], fault: str) -> Example:
+    name = class_name(example.label)
+    found = ids.get(name, ids.get(name.casefold()))
+    if found is None:
+        raise UserError(
+            f"{example.where}: the label '{_shown(name)}' {fault}{nearest(name, names)}; there are "
+            f"{', '.join(names)[:200]}"
+        )
+    return example._replace(label=found)

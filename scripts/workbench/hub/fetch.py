@@ -1,0 +1,63 @@
+"""Models from a run's folder or the Hub; what a stranger's config could do is checked before transformers reads it."""
+
+import json
+from pathlib import Path
+
+from workbench.errors import UserError
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+# transformers before 5.3 runs a Hub repository's code where the first is set (CVE-2026-4372), and before 5.5 lets a
+# config override the caller's trust_remote_code (CVE-2026-5241).
+FORBIDDEN_KEYS = ("_attn_implementation_internal", "trust_remote_code")
+
+
+def fetch_model(name: str) -> str:
+    """The local folder of a model: `name` itself, or a snapshot from the Hub without anything pickled."""
+    path = Path(name)
+    if path.is_dir():
+        if not any((path / weights).exists() for weights in WEIGHTS):
+            raise UserError(f"{name}: no weights ({WEIGHTS[0]}) in this folder; has the training finished?")
+        return name
+    if path.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise UserError(f"{name}: no such folder (nor a Hub model's name, 'owner/name')")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return snapshot_download(name, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack"])
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{name}: no such folder, and the Hub did not give such a model: {reason}") from error
+
+
+def check_config(folder: str, trust_remote_code: bool) -> dict:
+    """Reads `config.json` as plain JSON; UserError if it is broken or would run code that was not asked for."""
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot read this model's config: {error}") from error
+    found = [key for key in FORBIDDEN_KEYS if key in _all_keys(config)]
+    if found:
+        raise UserError(f"{path}: refused, because its '{found[0]}' could run code that you did not ask for")
+    if "auto_map" in config and config.get("model_type") != "piglatin" and not trust_remote_code:
+        raise UserError(f"{path}: this model brings its own code; read it, then pass --trust_remote_code to run it")
+    return config
+
+
+def portable_tokenizer(folder: Path) -> dict[str, bytes]:
+    """`tokenizer_config.json` as both transformers lines read it; 5 writes names that 4.57 does not know."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return {}
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if isinstance(config.get("extra_special_tokens"), list):
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    return {path.name: (json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()}
+
+
+def _all_keys(value) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*(_all_keys(part) for part in value.values()))
+    return set().union(*(_all_keys(part) for part in value)) if isinstance(value, list) else set()

@@ -1,0 +1,118 @@
+"""A run is a folder: opened, resumed, replaced, and what it was asked for."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.files import write_whole
+from workbench.processes import is_main_process
+
+CONFIG_FILE = "config.yaml"
+INPUTS_FILE = "inputs.json"
+# Options that may differ between a run and its continuation.
+FREE_OPTIONS = frozenset(
+    {"output_dir", "resume_from_checkpoint", "overwrite_output_dir", "report_to", "push_to_hub", "hub_private"}
+)
+
+
+def open_run(arguments) -> Path:
+    """Makes the run's folder, with its `config.yaml` and what its input files were; the main process acts.
+
+    To be called when all else has been checked: with `overwrite_output_dir`, it deletes an earlier run.
+
+    Raises:
+        UserError: the folder holds another run, other files, or a run on other data or with other options than the one
+            to resume; or what is to be deleted is needed.
+    """
+    folder = Path(arguments.output_dir)
+    if not is_main_process():
+        return folder
+    import yaml
+
+    resolved = dataclasses.asdict(arguments) | getattr(arguments, "extra", {})
+    # What a process left that was killed as it wrote its first file is no run.
+    if folder.exists() and any(not path.name.startswith(f".{CONFIG_FILE}.") for path in folder.iterdir()):
+        _check_existing(folder, resolved, arguments)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / CONFIG_FILE, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+    write_whole(folder / INPUTS_FILE, json.dumps(digest_inputs(resolved), indent=1) + "\n")
+    return folder
+
+
+def _check_existing(folder: Path, resolved: dict, arguments) -> None:
+    earlier = read_run_config(folder) if (folder / CONFIG_FILE).is_file() else {}
+    if not earlier.keys() >= {"output_dir", "seed"}:
+        raise UserError(f"{folder}: not empty and not a run's folder; choose another --output_dir")
+    if arguments.overwrite_output_dir:
+        delete_run(folder, resolved)
+        return
+    if not arguments.resume_from_checkpoint:
+        raise UserError(
+            f"{folder}: holds another run; add --resume_from_checkpoint to go on with it, "
+            "--overwrite_output_dir to replace it, or choose another --output_dir"
+        )
+    check_inputs(folder, resolved)
+    changed = [name for name, value in resolved.items() if name not in FREE_OPTIONS and earlier.get(name) != value]
+    if changed:
+        name = changed[0]
+        raise UserError(
+            f"{folder}: cannot resume with other options: {name} was {earlier.get(name)} and is {resolved[name]} now"
+        )
+
+
+def delete_run(folder: Path, options: dict) -> None:
+    """Empties a run's folder; UserError if what one of the options names, or the present directory, lies in it."""
+    folder = folder.resolve()
+    if folder in (here := Path.cwd().resolve(), *here.parents):
+        raise UserError(f"{folder}: would be deleted, with the directory that you are in")
+    for name, path in _existing_paths(options):
+        if folder in (path.resolve(), *path.resolve().parents):
+            raise UserError(f"{folder}: would be deleted, and {name} is in it: {path}; choose another --output_dir")
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def digest_inputs(options: dict) -> dict[str, str]:
+    """SHA-256 of each file of the user's that the options name, by option (by path where an option names several)."""
+    files = {
+        name if name.endswith("_file") else str(path): path
+        for name, path in _existing_paths(options)
+        if (name.endswith("_file") or name == "tasks") and path.is_file()
+    }
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+
+def check_inputs(folder: Path, options: dict) -> None:
+    """UserError if the run in `folder` had other data in the files that it was given."""
+    path = folder / INPUTS_FILE
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    now = digest_inputs(options)
+    changed = [name for name in earlier if name in now and earlier[name] != now[name]]
+    if changed:
+        raise UserError(
+            f"{folder}: cannot go on with other data: {changed[0]} has changed since; choose another --output_dir"
+        )
+
+
+def _existing_paths(options: dict) -> Iterator[tuple[str, Path]]:
+    """(option, path) for each value, or member of a list, that is the path of something; never the output folder."""
+    for name, value in options.items():
+        for part in value if isinstance(value, list) else [value]:
+            # os.path.exists is False for what cannot be a path.
+            if isinstance(part, str) and part and name != "output_dir" and os.path.exists(part):  # noqa: PTH110
+                yield name, Path(part)
+
+
+def read_run_config(folder: str | Path) -> dict:
+    """The resolved options of the run in `folder`."""
+    from workbench.arguments import read_recipe
+
+    return read_recipe(str(Path(folder) / CONFIG_FILE))

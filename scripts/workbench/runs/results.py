@@ -1,0 +1,68 @@
+"""A run is a folder: `config.yaml` says what was asked for, `results.json` what came out."""
+
+import dataclasses
+import json
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.files import write_whole
+
+SCHEMA = 1
+RESULTS_FILE = "results.json"
+LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers")
+
+
+@dataclass
+class RunResults:
+    """The content of `results.json`; everything downstream (tables, figures, cards, Spaces) reads it.
+
+    Attributes:
+        metrics: split -> name -> value, e.g. `metrics["test"]["word_accuracy"]`; losses are in nats per symbol.
+        splits: split -> number of examples.
+        parameters: `total` and `trainable`.
+        seconds: phase -> wall-clock seconds; `train` counts all sessions of a resumed run.
+        fit: of scaling-law fits alone: E, A, B, alpha, beta and `ci`.
+        facts: what the model card tells beside this; see `facts.FactsCollector`.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    splits: dict[str, int]
+    parameters: dict[str, int]
+    seconds: dict[str, float]
+    seed: int
+    fit: dict | None = None
+    facts: dict | None = None
+    versions: dict[str, str] = field(default_factory=lambda: library_versions())
+    schema: int = SCHEMA
+
+    def write(self, folder: str | Path) -> None:
+        """Writes `folder/results.json`, whole or not at all."""
+        content = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        write_whole(Path(folder) / RESULTS_FILE, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "RunResults":
+        """Reads `folder/results.json`; UserError if it is missing, broken or of a newer schema."""
+        path = Path(folder) / RESULTS_FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot read these results: {error}") from error
+        if content.get("schema", 0) > SCHEMA:
+            raise UserError(f"{path}: schema {content['schema']} is newer than this igpay's ({SCHEMA}); update igpay")
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in content.items() if key in known})
+
+
+def library_versions() -> dict[str, str]:
+    """Version of Python and of the libraries that a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def count_parameters(model) -> dict[str, int]:
+    """`total` and `trainable` parameters of a torch module."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return {"total": sum(n for n, _ in sizes), "trainable": sum(n for n, trains in sizes if trains)}

@@ -1,0 +1,39 @@
+"""Trained translators from a run's folder or the Hub."""
+
+from workbench.errors import UserError
+from workbench.hub.fetch import check_config, fetch_model
+
+
+def load_translator(name: str, trust_remote_code: bool = False):
+    """Model (evaluation mode) and tokenizer of a translator.
+
+    Args:
+        name: a run's folder, or a model's name on the Hub.
+        trust_remote_code: run the repository's own code, if its architecture is not ours.
+
+    Raises:
+        UserError: nothing of that name, no config, no safetensors weights, or a config that is not safe to read.
+    """
+    folder = fetch_model(name)
+    config = check_config(folder, trust_remote_code)
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils import logging
+
+    import custom_models  # noqa: F401, registers our architectures
+
+    logging.disable_progress_bar()
+
+    auto_class = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
+    options = {"trust_remote_code": trust_remote_code}
+    try:
+        model = auto_class.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise UserError(f"{name}: cannot load this model: {str(error).splitlines()[0]}") from error
+    except Exception as error:
+        # A truncated safetensors file raises an exception of the Rust library's own.
+        if type(error).__module__.startswith("safetensors"):
+            raise UserError(f"{name}: the weights cannot be read: {error}") from error
+        raise
+    return model.eval(), tokenizer

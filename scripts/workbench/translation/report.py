@@ -1,0 +1,13 @@
+"""What a translator's run tells."""
+
+from pathlib import Path
+
+
+def describe_pairs(arguments, columns: list[str]) -> dict:
+    """The data of a translator's run: its name (never a path), its Hub id if it has one, and its columns."""
+    train_file = arguments.train_file
+    if train_file is None:
+        return {"name": f"generated Pig Latin pairs ({arguments.dataset_size})", "generated": True, "columns": columns}
+    if Path(train_file).exists():
+        return {"name": Path(train_file).name, "columns": columns}
+    return {"name": train_file, "id": train_file, "columns": columns}
