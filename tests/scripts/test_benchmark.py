@@ -19,7 +19,7 @@ from workbench.errors import UserError
 from workbench.runs.results import RunResults
 from workbench.runs.trainer import WorkbenchTrainer
 from workbench.translation.decoding import decode_words, greedy_decode
-from workbench.translation.examples import score_words
+from workbench.translation.examples import PairCollator, score_words
 
 OPTIONS = SimpleNamespace(rounds=1, quick=True, seed=0, threads=1, notebook_architecture="decoder-only")
 TINY = {"hidden_size": 16, "encoder_layers": 1, "decoder_layers": 1, "intermediate_size": 32}
@@ -54,7 +54,7 @@ def copy_weights(ours, theirs) -> None:
 
 
 def padded(material, examples) -> dict[str, torch.Tensor]:
-    return train.translation.PairCollator(material.tokenizer.pad_token_id)(examples)
+    return PairCollator(material.tokenizer.pad_token_id)(examples)
 
 
 class LossRecorder(WorkbenchTrainer):
