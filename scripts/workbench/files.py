@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def replace_whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; at the end it takes the place of `path`, so that nobody ever reads half a file."""
+    """A path beside `path` to write to, which takes its place at the end, so that nobody ever reads half a file."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield beside
