@@ -80,6 +80,7 @@ class Classifier:
         return Answer(self.labels[int(logits.argmax())], dict(zip(self.labels, shares, strict=True)), cut)
 
 
+# The same as scripts/workbench/classification.py
 def positions(model) -> int:
     """The most tokens that the encoder takes; where its config does not tell, as many as anybody gives."""
     config = getattr(model.config, "encoder_config", model.config)
