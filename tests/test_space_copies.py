@@ -25,6 +25,7 @@ COPIES = {
     ("classifier/loading.py", "all_keys"),
     ("classifier/classification.py", "positions"),
     ("classifier/reading.py", "PAIR_NAMES"),
+    ("classifier/reading.py", "TEXT_NAMES"),
     ("classifier/reading.py", "LABEL_NAMES"),
     ("translator/translation.py", "WORD"),
 }

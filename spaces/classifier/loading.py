@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging
 
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.py"]
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.py", "README.md"]
 # What transformers before 5.5 lets a config do: fetch and run code (CVE-2026-4372), or trust itself (CVE-2026-5241).
 # The same as scripts/workbench/hub/fetch.py
 FORBIDDEN_KEYS = ("_attn_implementation_internal", "trust_remote_code")
