@@ -400,7 +400,7 @@ def test_the_page_is_named_after_what_the_model_was_trained_on(modules, tmp_path
 )
 def test_results_that_tell_nothing_leave_neutral_words(modules, tmp_path, content):
     (tmp_path / "results.json").write_text(content)
-    (tmp_path / "README.md").write_text("---\ntags: pig-latin\n---\n")
+    (tmp_path / "README.md").write_text("---\ntags: [pig-latin\n---\n")
     assert modules.languages.read_languages(str(tmp_path)) == modules.languages.Languages()
 
 

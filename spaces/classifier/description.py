@@ -5,6 +5,7 @@ from pathlib import Path
 
 from huggingface_hub import metadata_load
 from reading import Example
+from yaml import YAMLError
 
 # Where a model has none of its own.
 TEXTS = (
@@ -58,7 +59,7 @@ def read_card(folder: Path) -> dict:
     """The metadata at the top of the model's card."""
     try:
         return as_dict(metadata_load(folder / "README.md"))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, YAMLError):
         return {}
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from huggingface_hub import metadata_load
 from transformers.utils import cached_file
+from yaml import YAMLError
 
 PIG_LATIN = "Pig Latin"
 PIG_LATIN_EXAMPLES = (
@@ -64,7 +65,7 @@ def read_tags(name: str) -> list[str]:
     """The tags in the model's card."""
     try:
         tags = as_dict(metadata_load(cached_file(name, "README.md"))).get("tags")
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, YAMLError):
         return []
     return tags if isinstance(tags, list) else []
 
