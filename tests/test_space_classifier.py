@@ -399,7 +399,7 @@ def test_labels_by_name_or_number_make_lists_of_what_is_wrong_the_surest_first(m
         "All": [f"t{number}" for number in range(6)],
     }
     summary = modules.cards.summarise(models, rows)
-    assert "one: 2 of 5 right (40.0%). 1 not scored: one has no label other." in summary
+    assert "one: 2 of 5 right (40.0%).\n1 not scored: one has no label other." in summary
     assert "two: 2 of 5 right (40.0%)." in summary
     tsv = [line.split("\t") for line in modules.cards.tab_separated(models, rows).splitlines()]
     assert tsv[0] == [
@@ -423,7 +423,7 @@ def test_one_model_with_labels_lists_its_errors(modules, judged):
     found = modules.classification.lists(judged_rows)
     assert [row.example.text for row in found["Wrong"]] == ["t2", "t0"] and list(found) == ["Wrong", "All"]
     summary = modules.cards.summarise(models, judged_rows)
-    assert summary == "one: 1 of 3 right (33.3%). The commonest label, good, is that of 100.0%."
+    assert summary == "one: 1 of 3 right (33.3%).\nThe commonest label, good, is that of 100.0%."
 
 
 def test_what_cannot_be_scored_is_said(modules, judged):

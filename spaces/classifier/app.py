@@ -171,8 +171,9 @@ def build_inspect(app: App) -> None:
             source = gr.File(label="File", file_types=["text", ".csv", ".tsv"], height=140)
             label = gr.Textbox(label="Label column", max_lines=1, placeholder="If empty: label, class, sentiment, …")
     button = gr.Button("Inspect", variant="primary")
-    summary, rows = gr.HTML(elem_id="summary"), gr.HTML(elem_id="rows")
-    download = gr.DownloadButton("Download", visible=False)
+    summary = gr.HTML(elem_id="summary")
+    download = gr.DownloadButton("Download", size="sm", visible=False)
+    rows = gr.HTML(elem_id="rows")
     outputs, private = [summary, rows, download], {"api_visibility": "private"}
     at_once = {"concurrency_id": "inspect", "concurrency_limit": 1}
     button.click(app.inspect_page, [lines, source, label], outputs, **at_once, **private)

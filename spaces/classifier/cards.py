@@ -31,11 +31,13 @@ mark.wrong { background: #fde2e1; color: #8a1c13; border-color: #c5221f; }
 .lists > .table:only-child, .lists > input:checked + label + .table { display: block; }
 .verdict { margin: 10px 2px; } .footer, .table { overflow-wrap: anywhere; } .footer { font-size: 0.85rem; }
 .table table { width: 100%; border: 0; border-collapse: collapse; } .table tr { border: 0; }
+.table th, .table td:not(.text) { overflow-wrap: break-word; } .table { overflow-x: auto; }
+#summary small { white-space: pre-line; }
 .table th, .table td { text-align: left; padding: 5px 8px; border: 0; border-bottom: 1px solid #8886; }
 @media (max-width: 640px) {
   .table thead { display: none; } .table table, .table tbody { display: block; }
   .table tr { display: grid; grid-template-columns: 1fr 1fr; padding: 8px 0; border-bottom: 2px solid #8886; }
-  .table td { border: 0; padding: 2px 8px; } .table td.text { grid-column: 1 / -1; }
+  .table td { border: 0; padding: 2px 8px; } .table td.text, .table td.label { grid-column: 1 / -1; }
   .table td:not(.text)::before { content: attr(data-column); display: block; font-size: 0.75rem; opacity: 0.7; }
 }
 """
@@ -102,7 +104,7 @@ def summarise(classifiers: list[Classifier], rows: list[Row]) -> str:
         lines.append(f"{len(rows):,} {'text' if len(rows) == 1 else 'texts'}.")
     cut = sum(any(answer.cut for answer in row.answers) for row in rows)
     lines += [f"{cut:,} longer than what the models read: only the beginning counts."] if cut else []
-    return " ".join(lines)
+    return "\n".join(lines)
 
 
 def score_lines(classifiers: list[Classifier], rows: list[Row]) -> list[str]:
@@ -133,12 +135,13 @@ def unscored(item: Classifier, given: Counter) -> list[str]:
 
 
 def tables(classifiers: list[Classifier], rows: list[Row]) -> str:
-    """The lists of rows as HTML, one at a time; a button for each tells how many are in it."""
+    """The lists of rows as HTML, one at a time, at first one that is not empty; a button for each tells its size."""
     parts = [(title, part, table(classifiers, part)) for title, part in lists(rows).items()]
     if len(parts) == 1:
         return parts[0][2]
+    first = next(place for place, (_, part, _) in enumerate(parts) if part)
     shown = [
-        f'<input type="radio" name="list" id="list{place}"{" checked" * (place == 0)}>'
+        f'<input type="radio" name="list" id="list{place}"{" checked" * (place == first)}>'
         f'<label for="list{place}">{title} ({len(part):,})</label>{drawn}'
         for place, (title, part, drawn) in enumerate(parts)
     ]
@@ -155,7 +158,9 @@ def table(classifiers: list[Classifier], rows: list[Row]) -> str:
     for row in rows[:MAX_ROWS]:
         texts = [row.example.text, row.example.pair or ""][: 1 + pairs]
         cells = [f'<td class="text">{html.escape(shortened(text))}</td>' for text in texts]
-        cells += [f'<td data-column="label">{html.escape(shortened(row.example.label or ""))}</td>'] * labels
+        cells += [
+            f'<td class="label" data-column="label">{html.escape(shortened(row.example.label or ""))}</td>'
+        ] * labels
         cells += [cell(item.name, row, place) for place, item in enumerate(classifiers)]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["text", *["second text"] * pairs, *["label"] * labels, *(item.name for item in classifiers)]
