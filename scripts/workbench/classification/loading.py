@@ -146,19 +146,13 @@ def _check_complete(name: str, missing: list[str]) -> None:
         raise UserError(f"{name}: the weights lack {len(missing)} tensors of the encoder, such as {min(missing)}")
 
 
-def _check(folder: str, trust_remote_code: bool) -> dict:
-    """`check_config`; the code that our own architecture brings is here already."""
-    ours = check_config(folder, trust_remote_code=True).get("model_type") == OURS
-    return check_config(folder, trust_remote_code or ours)
-
-
 def _load_whole(name: str, folder: str, trust_remote_code: bool):
     import torch
     from transformers import AutoModelForSequenceClassification
 
     import custom_models  # noqa: F401, registers our architectures
 
-    _check(folder, trust_remote_code)
+    check_config(folder, trust_remote_code)
     with loading(name):
         return AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust_remote_code
@@ -194,7 +188,7 @@ def _load_peft(name: str, folder: str, trust_remote_code: bool):
 
 def _load_library_adapters(name: str, folder: str, trust_remote_code: bool):
     """The encoder with the adapters and the head that `adapters_backend.save_adapters` wrote."""
-    fields = _check(folder, trust_remote_code)
+    fields = check_config(folder, trust_remote_code)
     configuration = fields.get("adapters_config", "")
     check_adapters_library(f"{ADAPTERS_PREFIX}{configuration}")
     from workbench.strategies.adapters_library import add_adapters, read_adapters
@@ -224,7 +218,7 @@ def _base_classifier(name: str, folder: str, base: str | None, trust_remote_code
         raise UserError(f"{name}: the encoder that this adapter was trained on: {error}") from error
     check_config(base_folder, trust_remote_code)
     if (Path(folder) / "config.json").is_file():
-        _check(folder, trust_remote_code)
+        check_config(folder, trust_remote_code)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     else:
         rows = [shape[0] for key, shape in shapes.items() if key.endswith(LAST_LINEAR)]
