@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
 from workbench.errors import UserError, run_main
-from workbench.hub.push import PublishArguments, check_before_training, publish_run
+from workbench.hub.push import PushArguments, check_before_training, publish_run
 
 SENTENCE = "the air conditioning is working"
 
 
 @dataclass
-class TranslatorArguments(RunArguments, OptimisationArguments, PublishArguments):
+class TranslatorArguments(RunArguments, OptimisationArguments, PushArguments):
     """Everything that the script can be told."""
 
     output_dir: str = option("runs/translator", "folder of this run: model, results.json, config.yaml, figures")

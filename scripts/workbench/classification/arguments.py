@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option
 from workbench.data.tasks import TaskArguments
-from workbench.hub.push import PublishArguments
+from workbench.hub.push import PushArguments
 from workbench.strategies.arguments import StrategyArguments
 
 from .intermediate import IntermediateArguments
@@ -12,7 +12,7 @@ from .intermediate import IntermediateArguments
 
 @dataclass
 class ClassifierArguments(
-    RunArguments, OptimisationArguments, PublishArguments, TaskArguments, StrategyArguments, IntermediateArguments
+    RunArguments, OptimisationArguments, PushArguments, TaskArguments, StrategyArguments, IntermediateArguments
 ):
     """Everything that train_classifier.py can be told."""
 
