@@ -59,7 +59,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     from workbench.runs import facts, results
     from workbench.runs.folder import open_run
     from workbench.runs.hardware import peak_memory_mib, reset_peak_memory
-    from workbench.runs.trainer import WorkbenchTrainer, make_trainer, make_training_arguments
+    from workbench.runs.trainer import WorkbenchTrainer, column, make_trainer, make_training_arguments
 
     from .batches import TextCollator, encode_examples
     from .model import callbacks, parameter_groups, save_classifier, trainer_class
@@ -108,30 +108,25 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     say(describe_start(arguments, data, parameters, splits["train"]))
     weights = None
     if arguments.class_weights:
-        labels = [example["labels"] for example in splits["train"]]
-        weights = class_weights(labels, len(data.label_names))
-    trainer, clock, checkpoint = make_trainer(
+        weights = class_weights(column(splits["train"], "labels"), len(data.label_names))
+    collector = facts.FactsCollector(describe_task(arguments, data))
+    trainer = make_trainer(
         arguments,
         training_arguments,
         model,
         tokenizer,
         TextCollator(tokenizer, data.task.is_regression),
         splits,
-        trainer_class=trainer_class(arguments.strategy, WorkbenchTrainer),
         compute_metrics=score_predictions(data.task, weights),
         compute_loss_func=None if weights is None else weighted_loss(weights),
+        trainer_class=trainer_class(arguments.strategy, WorkbenchTrainer),
+        parameter_groups=parameter_groups(model, arguments.strategy, arguments.learning_rate, arguments.weight_decay),
+        callbacks=[*callbacks(arguments.strategy, model), collector],
     )
-    trainer.parameter_groups = parameter_groups(
-        model, arguments.strategy, arguments.learning_rate, arguments.weight_decay
-    )
-    for callback in callbacks(arguments.strategy, model):
-        trainer.add_callback(callback)
 
     # ---- Train
-    collector = facts.FactsCollector(describe_task(arguments, data))
-    trainer.add_callback(collector)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
+    trainer.fit()
+    seconds = {"train": trainer.seconds, "epoch": trainer.seconds / max(1.0, trainer.state.epoch or 0.0)}
     parameters = results.count_parameters(model)  # gradual unfreezing may not have come to all
 
     # ---- Evaluate: with the epoch's weights that validation chose; the test split is read once
