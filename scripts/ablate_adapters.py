@@ -50,7 +50,7 @@ def main() -> None:
     data = tasks.load_task(
         tasks.TaskArguments(**{item.name: config.get(item.name) for item in fields(tasks.TaskArguments)})
     )
-    examples = encode_examples(data.splits["validation"], tokenizer, config["max_length"])
+    examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
     if arguments.max_examples is not None:
         examples = Random(0).sample(examples, min(arguments.max_examples, len(examples)))
     # Like lengths together: the order does not matter to the score.

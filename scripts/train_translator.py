@@ -109,7 +109,7 @@ def main() -> None:
     except ValueError as error:
         raise UserError(str(error)) from error
     model = ARCHITECTURES[arguments.architecture](config)
-    longest = max(len(example["labels"]) for example in splits["train"])
+    longest = max(map(len, splits["train"]["labels"][:]))
     model.generation_config.max_new_tokens = min(2 * longest, config.max_position_embeddings // 2)
     parameters = results.count_parameters(model)
     sizes = ", ".join(f"{len(examples):,} {name}" for name, examples in splits.items())
@@ -121,7 +121,8 @@ def main() -> None:
     score = score_words if config.is_encoder_decoder else score_continuations
     training_arguments = make_training_arguments(arguments, len(splits["train"]))
     folder = open_run(arguments)
-    trainer, clock, checkpoint = make_trainer(
+    collector = facts.FactsCollector(describe_pairs(arguments, data["train"].column_names))
+    trainer = make_trainer(
         arguments,
         training_arguments,
         model,
@@ -130,13 +131,12 @@ def main() -> None:
         splits,
         compute_metrics=summarise_scores,
         preprocess_logits_for_metrics=score,
+        callbacks=[collector],
     )
 
     # ---- Train
-    collector = facts.FactsCollector(describe_pairs(arguments, data["train"].column_names))
-    trainer.add_callback(collector)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = clock.seconds
+    trainer.fit()
+    seconds = trainer.seconds
 
     # ---- Evaluate: the test split is read once, with the weights that validation chose
     scores = {name: trainer.evaluate(splits[name], metric_key_prefix=name) for name in ("validation", "test")}

@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from datasets import Dataset
 from support.bottleneck_models import batch, logits
 from support.encoder_folders import LABELS, build, train, word_tokenizer, write_encoder
 from transformers import AutoModelForSequenceClassification, BertConfig, TrainerCallback, TrainingArguments
 
 from custom_models import SentenceEncoderConfig
+from workbench.classification.batches import TextCollator
 from workbench.classification.loading import load_classifier
 from workbench.classification.model import (
     build_classifier,
@@ -200,7 +202,7 @@ def test_gradient_checkpointing_changes_no_gradient(encoders, name, reentrant):
 
 def examples() -> list[dict]:
     inputs = batch(6)
-    return [{key: value[row] for key, value in inputs.items()} for row in range(6)]
+    return [{"length": 8} | {key: value[row].tolist() for key, value in inputs.items()} for row in range(6)]
 
 
 def make_trainer(encoder: str, name: str, folder, epochs: int = 4, validation=None) -> WorkbenchTrainer:
@@ -227,7 +229,8 @@ def make_trainer(encoder: str, name: str, folder, epochs: int = 4, validation=No
     trainer = trainer_class(name, WorkbenchTrainer)(
         model=model,
         args=arguments,
-        train_dataset=examples(),
+        data_collator=TextCollator(word_tokenizer()),
+        train_dataset=Dataset.from_list(examples()),
         eval_dataset=validation or examples(),
         processing_class=word_tokenizer(),
     )
@@ -252,7 +255,7 @@ def test_a_run_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_on
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["full", "feature_mix", "lora", "houlsby_unshared", *LIBRARY[:2]])
 def test_a_run_ends_with_the_checkpoint_that_validation_chose(encoders, tmp_path, name):
-    never_seen = [example | {"labels": torch.tensor(2)} for example in examples()]
+    never_seen = [example | {"labels": 2} for example in examples()]
     trainer = make_trainer(encoders["bert"], name, tmp_path, validation=never_seen)
     trainer.train()
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]

@@ -22,7 +22,7 @@ def describe_task(arguments, data) -> dict:
     return described | ({"id": data.task.hub_id} if data.task.hub_id else {"generated": True})
 
 
-def describe_start(arguments, data: TaskData, parameters: dict[str, int], train: list[dict]) -> str:
+def describe_start(arguments, data: TaskData, parameters: dict[str, int], train) -> str:
     """What is trained, how much of it, on how much; and how many texts are longer than what is read of them.
 
     Args:
@@ -31,7 +31,7 @@ def describe_start(arguments, data: TaskData, parameters: dict[str, int], train:
     share = parameters["trainable"] / parameters["total"]
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in data.splits.items())
     classes = "a number" if data.task.is_regression else f"{len(data.label_names)} classes"
-    full = sum(len(example["input_ids"]) == arguments.max_length for example in train)
+    full = sum(length == arguments.max_length for length in train["length"][:])
     cut = f"; about {full:,} training texts are cut off at {arguments.max_length} tokens" if full else ""
     return (
         f"{arguments.strategy} on {data.task.name}: {parameters['trainable']:,} of {parameters['total']:,} parameters "
