@@ -6,7 +6,8 @@
 The first generates its sentences ("four minus ten") and adapts the encoder with Houlsby's adapters; the second guesses
 the columns of your file, says which, holds a tenth out for each of validation and test, and trains with three seeds.
 Both end with the scores, and leave a folder with the model (an adapter, where one was trained), results.json, curves,
-confusion matrix and predictions. `--strategy list` explains the strategies; scripts/classify.py uses what was trained.
+confusion matrix and predictions. `--strategy list` explains the strategies, `--strategy table` counts for an encoder
+what each trains (--model_name_or_path); scripts/classify.py uses what was trained.
 With `--intermediate_task mnli`, the encoder first learns that task whole, and what it then forgets of it is measured.
 """
 
@@ -27,6 +28,11 @@ def main() -> None:
     if arguments.strategy == "list":
         print("\n".join(f"{name:18} {strategy.help}" for name, strategy in (STRATEGIES | FUSIONS).items()))
         return
+    if arguments.strategy == "table":
+        from workbench.classification.strategy_table import describe_strategies
+
+        print(describe_strategies(arguments))
+        return
     if arguments.learning_rate is None:
         arguments.learning_rate = find_strategy(arguments.strategy).learning_rate
     check_adapters(arguments)
@@ -46,7 +52,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
 
     from workbench.classification import intermediate
     from workbench.classification.batches import TextCollator, encode_examples
-    from workbench.classification.model import callbacks, parameter_groups, save_classifier, trainer_class
+    from workbench.classification.model import save_classifier
     from workbench.classification.predict import predict_logits, write_predictions
     from workbench.classification.report import (
         collect_metrics,
@@ -68,6 +74,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     check_before_training(arguments)
     set_seed(arguments.seed)
     say = print if is_main_process() else lambda *_: None
+    strategy = find_strategy(arguments.strategy)
     has_first_stage = check_intermediate(arguments)
 
     # ---- Data, tokenizer and model: what is wrong with them is told before anything is written
@@ -107,14 +114,12 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         tokenizer,
         TextCollator(tokenizer, data.task.is_regression),
         splits,
-        trainer_class=trainer_class(arguments.strategy, WorkbenchTrainer),
+        trainer_class=strategy.trainer_class(WorkbenchTrainer),
         compute_metrics=score_predictions(data.task, weights),
         compute_loss_func=None if weights is None else weighted_loss(weights),
     )
-    trainer.parameter_groups = parameter_groups(
-        model, arguments.strategy, arguments.learning_rate, arguments.weight_decay
-    )
-    for callback in callbacks(arguments.strategy, model):
+    trainer.parameter_groups = strategy.parameter_groups(model, arguments.learning_rate, arguments.weight_decay)
+    for callback in strategy.callbacks(model):
         trainer.add_callback(callback)
 
     # ---- Train
@@ -136,15 +141,19 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     metrics = collect_metrics(outcomes, data.task.metrics)
     sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
+    told |= strategy.facts(trainer.model)
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     write_outcomes(folder, data, outcomes)
     draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
+    lines = strategy.report(told, folder, f"{data.task.name}, {arguments.strategy}, seed {arguments.seed}")
     package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
     print_scores(metrics, sizes, seconds["train"])
+    for line in lines:
+        print(line)
     if has_first_stage:
         print(intermediate.describe_forgetting(told["forgetting"]))
     if new_texts:
