@@ -87,11 +87,10 @@ def check_study(arguments: FusionStudyArguments) -> None:
     if arguments.task:
         find_task(arguments.task)
     check_axis(arguments, "fusions", tuple(FUSIONS))
-    if arguments.strategy in FUSIONS:
+    if find_strategy(arguments.strategy).takes_adapters:
         raise UserError(
             f"strategy: {arguments.strategy} is a fusion; name the kind of the task's own adapter, pfeiffer"
         )
-    find_strategy(arguments.strategy)
     strategies = [arguments.strategy, *arguments.fusions]
     extra = sorted(set(arguments.strategy_options) - set(strategies))
     if extra:
@@ -117,7 +116,7 @@ def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> d
     options = shared_options(arguments, ClassifierArguments, without={*NO_STAGE, "adapters"})
     options |= {"strategy": strategy, "seed": seed}
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
-    if strategy in FUSIONS:
+    if find_strategy(strategy).takes_adapters:
         own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []
         options["adapters"] = [*own, *(arguments.adapters or [])]
     return with_own(options, arguments.strategy_options.get(strategy), ClassifierArguments, strategy)

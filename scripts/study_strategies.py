@@ -19,7 +19,7 @@ from workbench.classification.arguments import ClassifierArguments
 from workbench.classification.intermediate import check_intermediate
 from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
-from workbench.strategies.catalogue import FUSIONS, check_adapters, find_strategy
+from workbench.strategies.catalogue import check_adapters, find_strategy
 from workbench.studies import grid
 from workbench.studies.cells import SINGLE_RUN, Cell, StudyArguments, check_axis, shared_options, with_own
 from workbench.studies.report import write_study_table
@@ -118,7 +118,7 @@ def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> di
     options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
     if arguments.train_file is None and find_task(task).generate:
         options["data_dir"] = None
-    options["adapters"] = arguments.adapters if strategy in FUSIONS else None
+    options["adapters"] = arguments.adapters if find_strategy(strategy).takes_adapters else None
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}
     return with_own(options, own, ClassifierArguments, f"{task}, {strategy}")

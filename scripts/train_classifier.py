@@ -6,7 +6,8 @@
 The first generates its sentences ("four minus ten") and adapts the encoder with Houlsby's adapters; the second guesses
 the columns of your file, says which, holds a tenth out for each of validation and test, and trains with three seeds.
 Both end with the scores, and leave a folder with the model (an adapter, where one was trained), results.json, curves,
-confusion matrix and predictions. `--strategy list` explains the strategies; scripts/classify.py uses what was trained.
+confusion matrix and predictions. `--strategy list` explains the strategies, `--strategy table` counts for an encoder
+what each trains (--model_name_or_path); scripts/classify.py uses what was trained.
 With `--intermediate_task mnli`, the encoder first learns that task whole, and what it then forgets of it is measured.
 """
 
@@ -25,6 +26,11 @@ def main() -> None:
     arguments = parse_arguments(ClassifierArguments, __doc__, extra_options)
     if arguments.strategy == "list":
         print("\n".join(f"{name:18} {strategy.help}" for name, strategy in (STRATEGIES | FUSIONS).items()))
+        return
+    if arguments.strategy == "table":
+        from workbench.classification.strategy_table import describe_strategies
+
+        print(describe_strategies(arguments))
         return
     if arguments.learning_rate is None:
         arguments.learning_rate = find_strategy(arguments.strategy).learning_rate

@@ -13,8 +13,8 @@ from workbench.errors import UserError
 from workbench.hub.fetch import check_config, fetch_model
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 from workbench.runs.results import RunResults
-from workbench.strategies.catalogue import ADAPTERS_PREFIX, check_adapters_library
-from workbench.strategies.encoders import head_names
+from workbench.strategies.adapters_library import check_adapters_library
+from workbench.strategies.encoders import head_names, pooler_name
 
 OURS = "sentence_encoder"
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -115,6 +115,8 @@ def encoder_with_head(name: str, folder: str, config, trust_remote_code: bool):
     )
     heads = tuple(f"{head}." for head in head_names(model))
     _check_complete(name, [key for key in report["missing_keys"] if not key.startswith(heads)])
+    pooler = pooler_name(model)
+    model.has_new_pooler = any(key.startswith(f"{pooler}.") for key in report["missing_keys"])
     return model
 
 
@@ -131,10 +133,13 @@ def _wrapped_encoder(name: str, folder: str, config):
     missing = list(report["missing_keys"])
     _check_complete(name, [key for key in missing if not key.startswith("pooler.")])
     model = SentenceEncoderForSequenceClassification(config)
-    pooler = getattr(getattr(encoder, "pooler", None), "dense", None)
-    if config.pooling == "cls" and pooler is not None and not missing:
-        # The same Linear and tanh on the same state: pretrained with the encoder.
-        model.classifier.dense.load_state_dict(pooler.state_dict())
+    pooler, place = getattr(encoder, "pooler", None), pooler_name(model)
+    # The same Linear and tanh on the same state: pretrained with the encoder. ALBERT's is the Linear itself.
+    dense = getattr(pooler, "dense", pooler)
+    model.has_new_pooler = dense is None or bool(missing)
+    if place and not model.has_new_pooler:
+        own = model.get_submodule(place)
+        getattr(own, "dense", own).load_state_dict(dense.state_dict())
     encoder.pooler = None
     model.encoder.load_state_dict(encoder.state_dict())
     return model
@@ -190,7 +195,7 @@ def _load_library_adapters(name: str, folder: str, trust_remote_code: bool):
     """The encoder with the adapters and the head that `adapters_backend.save_adapters` wrote."""
     fields = check_config(folder, trust_remote_code)
     configuration = fields.get("adapters_config", "")
-    check_adapters_library(f"{ADAPTERS_PREFIX}{configuration}")
+    check_adapters_library(configuration)
     from workbench.strategies.adapters_library import add_adapters, read_adapters
 
     with loading(name):

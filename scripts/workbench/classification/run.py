@@ -9,6 +9,7 @@ from pathlib import Path
 from workbench.errors import UserError
 from workbench.hub.push import check_before_training, publish_run
 from workbench.runs.folder import FREE_OPTIONS
+from workbench.strategies.catalogue import find_strategy
 from workbench.studies import grid
 from workbench.studies.cells import Cell, StudyArguments
 from workbench.studies.report import Spread, write_study_table
@@ -62,7 +63,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     from workbench.runs.trainer import WorkbenchTrainer, column, make_trainer, make_training_arguments
 
     from .batches import TextCollator, encode_examples
-    from .model import callbacks, parameter_groups, save_classifier, trainer_class
+    from .model import save_classifier
     from .predict import predict_logits, write_predictions
     from .report import (
         collect_metrics,
@@ -78,6 +79,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     check_before_training(arguments)
     set_seed(arguments.seed)
     say = print if is_main_process() else lambda *_: None
+    strategy = find_strategy(arguments.strategy)
     has_first_stage = intermediate.check_intermediate(arguments)
 
     # ---- Data, tokenizer and model: what is wrong with them is told before anything is written
@@ -119,9 +121,9 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         splits,
         compute_metrics=score_predictions(data.task, weights),
         compute_loss_func=None if weights is None else weighted_loss(weights),
-        trainer_class=trainer_class(arguments.strategy, WorkbenchTrainer),
-        parameter_groups=parameter_groups(model, arguments.strategy, arguments.learning_rate, arguments.weight_decay),
-        callbacks=[*callbacks(arguments.strategy, model), collector],
+        trainer_class=strategy.trainer_class(WorkbenchTrainer),
+        parameter_groups=strategy.parameter_groups(model, arguments.learning_rate, arguments.weight_decay),
+        callbacks=[*strategy.callbacks(model), collector],
     )
 
     # ---- Train
@@ -141,15 +143,19 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     metrics = collect_metrics(outcomes, data.task.metrics)
     sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
+    told |= strategy.facts(trainer.model)
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     write_outcomes(folder, data, outcomes)
     draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
+    lines = strategy.report(told, folder, f"{data.task.name}, {arguments.strategy}, seed {arguments.seed}")
     package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
     print_scores(metrics, sizes, seconds["train"])
+    for line in lines:
+        print(line)
     if has_first_stage:
         print(intermediate.describe_forgetting(told["forgetting"]))
     if new_texts:

@@ -108,6 +108,17 @@ def plot_confusion(counts: list[list[int]], names: list[str], path: Path, title:
     save_figure(figure, path, {"classes": names, "counts": counts})
 
 
+def plot_layer_weights(weights: list[float], path: Path, title: str) -> None:
+    """Bars of how much of each layer a learned mix takes, the embeddings first; a line where all would be equal."""
+    figure, axis = plt.subplots(figsize=(2.5 + 0.35 * len(weights), 3), layout="constrained")
+    axis.bar(range(len(weights)), weights, color="tab:blue")
+    axis.axhline(1 / len(weights), color="black", ls="--", lw=1)
+    axis.text(len(weights) - 0.5, 1 / len(weights), " equal", va="center", fontsize=8)
+    axis.set(xlabel="layer (0: embeddings)", ylabel="share of the mix", title=plain(title))
+    axis.set_xticks(range(len(weights)))
+    save_figure(figure, path, {"layer_weights": weights})
+
+
 def plot_ablation(
     changes: dict[tuple[int, int], float], layers: int, path: Path, title: str, scores: dict, score: str
 ) -> None:
