@@ -1,6 +1,6 @@
 #!/bin/bash
-# Train on several machines under Slurm:  sbatch accelerate_configs/slurm.sh --output_dir runs/big
-# Arguments go to scripts/train_translator.py. A preempted job resumes from its last whole checkpoint.
+# Train on several machines under Slurm:  sbatch accelerate_configs/slurm.sh scripts/train_translator.py --output_dir runs/big
+# The first argument is the script, the others are its own. A preempted job resumes from its last whole checkpoint.
 #SBATCH --job-name=igpay
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -10,9 +10,22 @@
 #SBATCH --requeue
 set -euo pipefail
 
+refuse() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+SCRIPT=${1-}
+[[ -n $SCRIPT ]] || refuse "name a training script, such as scripts/train_translator.py, then its options"
+[[ -f $SCRIPT ]] || refuse "there is no script $SCRIPT here; the first argument is a script, such as scripts/train_translator.py"
+shift
+OPTIONS=$(.venv/bin/python "$SCRIPT" --help)
+[[ $OPTIONS != *--shard* ]] || refuse "$SCRIPT starts its runs itself: run it with python, --shard i/n and --launcher"
+[[ $OPTIONS == *--resume_from_checkpoint* ]] || refuse "$SCRIPT cannot be resumed, so that a preempted job would be lost; run it with python"
+
 GPUS_PER_NODE=4
 MAIN_PROCESS_IP=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-export MAIN_PROCESS_IP GPUS_PER_NODE
+export MAIN_PROCESS_IP GPUS_PER_NODE SCRIPT
 
 # SLURM_NODEID differs from machine to machine, so the inner shell, on each of them, expands it.
 srun bash -c '
@@ -22,5 +35,5 @@ srun bash -c '
     --num_processes "$((SLURM_NNODES * GPUS_PER_NODE))" \
     --machine_rank "$SLURM_NODEID" \
     --main_process_ip "$MAIN_PROCESS_IP" \
-    scripts/train_translator.py --resume_from_checkpoint "$@"
+    "$SCRIPT" --resume_from_checkpoint "$@"
 ' bash "$@"

@@ -57,7 +57,7 @@ class PigLatinConfig(PretrainedConfig):
 
     model_type = "piglatin"
     attribute_map = {"num_hidden_layers": "decoder_layers"}
-    keys_to_ignore_at_inference = ["past_key_values", "encoder_last_hidden_state"]
+    keys_to_ignore_at_inference = ["past_key_values", "cache", "encoder_last_hidden_state"]
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ Shapes use B (batch), T (target or whole sequence), S (source), H (hidden size) 
 """
 
 import math
+from dataclasses import fields
 
 import torch
 from torch import nn
@@ -20,6 +21,8 @@ from .configuration_piglatin import PigLatinConfig
 from .layers_piglatin import Block, RotaryPositions, SinusoidalPositions, additive_mask, causal_mask
 
 IGNORE_INDEX = -100
+# transformers 5.24 renamed outputs and arguments `past_key_values` to `cache`: `generate` reads and passes this name.
+CACHE_NAME = next(field.name for field in fields(CausalLMOutputWithPast) if field.name in ("cache", "past_key_values"))
 
 
 class PigLatinPreTrainedModel(PreTrainedModel):
@@ -83,7 +86,7 @@ class PigLatinStack(PigLatinPreTrainedModel):
         encoder_hidden_states=None,
         encoder_attention_mask=None,
         position_ids=None,
-        past_key_values=None,
+        cache=None,
         inputs_embeds=None,
         output_attentions=False,
         output_hidden_states=False,
@@ -101,7 +104,7 @@ class PigLatinStack(PigLatinPreTrainedModel):
             ValueError: the sequence is longer than `max_position_embeddings`.
         """
         embeds = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
-        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        past_length = cache.get_seq_length() if cache is not None else 0
         length = past_length + embeds.shape[1]
         if length > self.config.max_position_embeddings:
             raise ValueError(f"a sequence of {length} symbols: at most {self.config.max_position_embeddings} fit")
@@ -127,7 +130,7 @@ class PigLatinStack(PigLatinPreTrainedModel):
                 mask,
                 encoder_hidden_states,
                 encoder_mask,
-                past_key_values,
+                cache,
                 rotary,
                 encoder_rotary,
                 output_attentions,
@@ -138,10 +141,10 @@ class PigLatinStack(PigLatinPreTrainedModel):
         states = self.norm(states)
         output = BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=states,
-            past_key_values=past_key_values,
             hidden_states=(*all_states[:-1], states) if output_hidden_states else None,
             attentions=attentions if output_attentions else None,
             cross_attentions=cross_attentions if output_attentions and encoder_hidden_states is not None else None,
+            **{CACHE_NAME: cache},
         )
         return output if return_dict else output.to_tuple()
 
@@ -235,9 +238,12 @@ class PigLatinForConditionalGeneration(PigLatinPreTrainedModel, GenerationMixin)
         output_hidden_states=None,
         return_dict=None,
         num_items_in_batch=None,
+        cache=None,
         **kwargs,
     ):
         """Source (B, S) and target so far (B, T) to logits (B, T, V); with `labels` (B, T), also the loss.
+
+        `past_key_values` and `cache` are one argument: transformers renamed it in 5.24.
 
         Raises:
             ValueError: neither `labels` nor `decoder_input_ids` is given, or a sequence is too long.
@@ -253,27 +259,28 @@ class PigLatinForConditionalGeneration(PigLatinPreTrainedModel, GenerationMixin)
             if labels is None:
                 raise ValueError("give labels, or decoder_input_ids; to translate, call generate()")
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-        if use_cache and past_key_values is None:
-            past_key_values = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        cache = past_key_values if cache is None else cache
+        if use_cache and cache is None:
+            cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         decoded = self.decoder(
             decoder_input_ids,
             decoder_attention_mask,
             encoder_outputs[0],
             attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             **options,
         )
         logits = self.lm_head(decoded.last_hidden_state)
         output = Seq2SeqLMOutput(
             loss=None if labels is None else cross_entropy(logits, labels, num_items_in_batch),
             logits=logits,
-            past_key_values=past_key_values,
             decoder_hidden_states=decoded.hidden_states,
             decoder_attentions=decoded.attentions,
             cross_attentions=decoded.cross_attentions,
             encoder_last_hidden_state=encoder_outputs[0],
             encoder_hidden_states=encoder_outputs.get("hidden_states"),
             encoder_attentions=encoder_outputs.get("attentions"),
+            **{CACHE_NAME: cache},
         )
         return output if return_dict else output.to_tuple()
 
@@ -319,20 +326,23 @@ class PigLatinForCausalLM(PigLatinPreTrainedModel, GenerationMixin):
         return_dict=None,
         num_items_in_batch=None,
         logits_to_keep=0,
+        cache=None,
         **kwargs,
     ):
         """Symbols (B, T) to logits (B, T, V), or of the last `logits_to_keep`; with `labels` (B, T), also the loss.
 
         `labels` is `input_ids` with -100 over the prompt and the padding; the shift by one happens here.
+        `past_key_values` and `cache` are one argument: transformers renamed it in 5.24.
         """
         return_dict = self.config.return_dict if return_dict is None else return_dict
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache()
+        cache = past_key_values if cache is None else cache
+        if use_cache and cache is None:
+            cache = DynamicCache()
         decoded = self.model(
             input_ids,
             attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             output_attentions=self.config.output_attentions if output_attentions is None else output_attentions,
             output_hidden_states=output_hidden_states,
@@ -342,8 +352,8 @@ class PigLatinForCausalLM(PigLatinPreTrainedModel, GenerationMixin):
         output = CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=past_key_values,
             hidden_states=decoded.hidden_states,
             attentions=decoded.attentions,
+            **{CACHE_NAME: cache},
         )
         return output if return_dict else output.to_tuple()

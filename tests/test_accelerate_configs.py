@@ -1,6 +1,8 @@
 """Every launcher configuration says what its name promises, and names blocks that our models have."""
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,8 +66,69 @@ def test_deepspeed_asks_for_zero_stage_2():
     assert arguments.use_deepspeed and arguments.zero_stage == 2
 
 
-def test_the_slurm_script_is_valid_shell_and_uses_the_multi_node_configuration():
-    script = FOLDER / "slurm.sh"
-    subprocess.run(["bash", "-n", script], check=True)
-    text = script.read_text()
-    assert "accelerate_configs/multi_node.yaml" in text and "--resume_from_checkpoint" in text
+STUBS = {
+    "scontrol": "#!/bin/bash\n[[ $* == 'show hostnames node[1-2]' ]] && printf 'node1\\nnode2\\n'\n",
+    # Slurm runs what follows on each machine, with that machine's number.
+    "srun": '#!/bin/bash\nfor node in 0 1; do SLURM_NODEID=$node "$@" || exit; done\n',
+    "python": f'#!/bin/bash\nexec {sys.executable} "$@"\n',
+    "accelerate": f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n",
+}
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """Runs slurm.sh from a folder with our scripts, with commands that print what they were given."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "scripts").symlink_to(FOLDER.parent / "scripts")
+    for name, text in STUBS.items():
+        place = tmp_path / ("bin" if name.startswith("s") else ".venv/bin") / name
+        place.write_text(text)
+        place.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "SLURM_NNODES": "2",
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        command = ["bash", FOLDER / "slurm.sh", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+
+    return run
+
+
+def test_slurm_starts_a_script_on_every_machine_with_its_arguments_as_they_were(slurm):
+    odd = ["--task", "rte", "--output_dir", "runs/a b", "--text_column", 'it\'s "quoted" $HOME * \\', ""]
+    done = slurm("scripts/train_classifier.py", *odd)
+    assert done.returncode == 0, done.stderr
+    calls = [json.loads(line) for line in done.stdout.splitlines()]
+    for rank, call in enumerate(calls):
+        assert call.pop(0) == "launch"
+        own = dict(zip(call[0:10:2], call[1:10:2], strict=True))
+        assert own == {
+            "--config_file": "accelerate_configs/multi_node.yaml",
+            "--num_machines": "2",
+            "--num_processes": "8",
+            "--machine_rank": str(rank),
+            "--main_process_ip": "node1",
+        }
+        assert call[10:] == ["scripts/train_classifier.py", "--resume_from_checkpoint", *odd]
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["scripts/publish.py", "--repo_id", "a/b"], "scripts/publish.py cannot be resumed"),
+        (["scripts/study_strategies.py"], "scripts/study_strategies.py starts its runs itself"),
+        (["scripts/train_clasifier.py"], "no script scripts/train_clasifier.py"),
+        (["--output_dir", "runs/big"], "no script --output_dir"),
+        ([], "name a training script"),
+    ],
+)
+def test_slurm_refuses_what_it_cannot_start_in_one_line(slurm, arguments, says):
+    done = slurm(*arguments)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: ") and says in lines[0]
+    assert done.stdout == ""

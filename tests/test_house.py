@@ -1,6 +1,9 @@
 """The house rules of the code: which room may import which, and that tests mirror the tree."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,19 @@ def test_the_rooms_of_the_tests_are_those_of_the_code():
     others = {"custom_models", "scripts", "spaces", "support"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith("__")}
     assert folders <= rooms | others
+
+
+def test_every_module_imports_where_posix_modules_are_missing():
+    """Windows has neither `resource` nor `fcntl`."""
+    # What the libraries themselves import of them is not ours to test, so they come first.
+    names = [f"workbench.{name}" for name in GRAPH if not name.endswith("__init__")]
+    program = f"""
+import importlib, sys
+import accelerate, datasets, matplotlib.pyplot, peft, torch, transformers.trainer
+sys.modules["resource"] = sys.modules["fcntl"] = None
+for name in {names!r}:
+    importlib.import_module(name)
+"""
+    environment = {**os.environ, "PYTHONPATH": "scripts:."}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from custom_models import ARCHITECTURES, PigLatinConfig, PigLatinForCausalLM, PigLatinForConditionalGeneration
 from custom_models.layers_piglatin import SinusoidalPositions, eager_attention
+from custom_models.modeling_piglatin import CACHE_NAME
 
 SMALL = {"vocab_size": 20, "hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 64}
 VARIANTS = {
@@ -135,6 +136,19 @@ def test_cached_and_uncached_generation_write_the_same(model, num_beams):
     cached = greedy(model, *arguments, num_beams=num_beams, use_cache=True)
     uncached = greedy(model, *arguments, num_beams=num_beams, use_cache=False)
     assert cached.tolist() == uncached.tolist()
+
+
+@pytest.mark.parametrize("name", ["past_key_values", "cache"])
+def test_the_cache_is_read_under_the_old_and_the_new_name(model, name):
+    """transformers passes it as `past_key_values` up to 5.23, as `cache` from 5.24."""
+    ids = torch.tensor([[7, 8, 9]])
+    key = "decoder_input_ids" if model.config.is_encoder_decoder else "input_ids"
+    source = {"input_ids": torch.tensor([[5, 6]])} if model.config.is_encoder_decoder else {}
+    whole = model(**source, **{key: ids}).logits[:, -1]
+    start = model(**source, **{key: ids[:, :2]}, use_cache=True)
+    step = model(**source, **{key: ids[:, 2:]}, **{name: start[CACHE_NAME]})
+    assert torch.allclose(step.logits[:, -1], whole, atol=1e-5)
+    assert step[CACHE_NAME] is start[CACHE_NAME]
 
 
 def test_a_padded_batch_gives_the_logits_of_its_rows_alone(model):

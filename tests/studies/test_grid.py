@@ -203,6 +203,12 @@ def test_a_worker_that_outlives_its_study_is_waited_for(train, study, tmp_path):
     assert len({process for process, _ in trace(study, "cell0")}) == 1
 
 
+def test_a_study_runs_without_locks_and_says_so(train, study, monkeypatch, capsys):
+    monkeypatch.setattr(grid, "fcntl", None)
+    assert list(run_grid(train, cells(1), StudyArguments(str(study)))) == ["cell0"]
+    assert "this system has no locks; see that no other study runs cell0" in capsys.readouterr().out
+
+
 def wait_for(path, seconds=30):
     limit = time.monotonic() + seconds
     while not path.exists():

@@ -3,10 +3,16 @@
 import os
 import platform
 import re
-import resource
+import sys
 from pathlib import Path
 
+import psutil
 import torch
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 RAPL = Path("/sys/class/powercap")
 JOULES_PER_KWH = 3.6e6
@@ -20,7 +26,10 @@ def peak_memory_mib() -> float:
     if status.exists():
         # getrusage would also count the process that started this one.
         return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if resource is None:
+        return psutil.Process().memory_info().peak_wset / 2**20
+    # getrusage(2): kilobytes, but bytes on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def reset_peak_memory() -> None:

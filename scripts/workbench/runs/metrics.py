@@ -1,16 +1,11 @@
-"""Metrics are `evaluate` modules on disk, the same that ship as Spaces; nothing is fetched."""
+"""Scores of predicted words and labels, by rapidfuzz, scikit-learn and scipy; `spaces/` ships the same as modules.
+
+Heavy libraries are imported inside the functions, so that scripts answer `--help` at once.
+"""
 
 import math
-import os
-from functools import cache
-from itertools import count
-from pathlib import Path
-
-from workbench.processes import is_main_process, process_count
-
-# Calls are numbered, for a process may be a call ahead of another: their files must not mix.
-CALLS = count()
-SPACES = Path(__file__).resolve().parents[3] / "spaces"
+from collections.abc import Callable
+from functools import partial
 
 METRIC_NAMES = {
     "word_accuracy": "word accuracy",
@@ -31,75 +26,40 @@ def metric_name(name: str) -> str:
     return METRIC_NAMES.get(name, name.replace("_", " "))
 
 
-@cache
-def load_metric(name: str, task: str | None = None):
-    """The `evaluate` module `spaces/NAME/NAME.py`; `task` is a name of the module's own, as in `("glue", "cola")`."""
-    import evaluate
-
-    return evaluate.load(str(SPACES / name / f"{name}.py"), task)
-
-
-def score_together(
-    name: str, predictions: list, references: list, folder: str | Path, task: str | None = None, **options
-) -> dict[str, float] | None:
-    """A metric over what all processes hold, each its own part; the values are those of one process with all of it.
-
-    Every process calls it.
-
-    Args:
-        folder: one that all processes see; they exchange their parts there.
-        options: the metric's own, as `separator` of word accuracy.
-
-    Returns:
-        The scores in the main process, None in the others.
-    """
-    if process_count() == 1:
-        return load_metric(name, task).compute(predictions=predictions, references=references, **options)
-    import evaluate
-
-    metric = evaluate.load(
-        str(SPACES / name / f"{name}.py"),
-        task,
-        num_process=process_count(),
-        process_id=int(os.environ["RANK"]),
-        experiment_id=f"{name}-{next(CALLS)}",
-        cache_dir=str(folder),
-    )
-    scores = metric.compute(predictions=predictions, references=references, **options)
-    return scores if is_main_process() else None
-
-
 def word_scores(predictions: list[str], references: list[str]) -> dict[str, float]:
-    """`word_accuracy` (0 to 1) and `cer` (edits per reference character) of predicted words."""
-    scores = load_metric("word_accuracy").compute(predictions=predictions, references=references)
-    return {name: scores[name] for name in ("word_accuracy", "cer")}
+    """`word_accuracy` (0 to 1) and `cer` (edits per reference character, over all words) of predicted words."""
+    from rapidfuzz.distance import Levenshtein
 
-
-# Which of GLUE's own configurations gives a score, and under what name.
-GLUE_SCORES = {
-    "accuracy": ("sst2", "accuracy"),
-    "f1": ("mrpc", "f1"),
-    "matthews_correlation": ("cola", "matthews_correlation"),
-    "pearson": ("stsb", "pearson"),
-    "spearman": ("stsb", "spearmanr"),
-}
+    pairs = list(zip(predictions, references, strict=True))
+    edits = sum(Levenshtein.distance(prediction, reference) for prediction, reference in pairs)
+    return {
+        "word_accuracy": sum(prediction == reference for prediction, reference in pairs) / max(len(pairs), 1),
+        "cer": edits / max(sum(map(len, references)), 1),
+    }
 
 
 def label_scores(names: tuple[str, ...], predictions: list, references: list) -> dict[str, float]:
     """The named scores of predicted labels (or, for correlations, numbers).
 
     Args:
-        names: of `GLUE_SCORES`, or `macro_f1`, the plain mean of the classes' F1.
+        names: of `label_metrics`.
     """
-    scores = {}
-    for name in names:
-        if name == "macro_f1":
-            from sklearn.metrics import f1_score
+    metrics = label_metrics()
+    scores = {name: float(metrics[name](references, predictions)) for name in names}
+    # The same answer to everything correlates with nothing.
+    return {name: 0.0 if math.isnan(value) else value for name, value in scores.items()}
 
-            scores[name] = float(f1_score(references, predictions, average="macro", zero_division=0))
-        else:
-            task, key = GLUE_SCORES[name]
-            value = load_metric("glue", task).compute(predictions=predictions, references=references)[key]
-            # The same answer to everything correlates with nothing.
-            scores[name] = 0.0 if math.isnan(value) else value
-    return scores
+
+def label_metrics() -> dict[str, Callable]:
+    """Functions of references and predictions, by name: those of GLUE, and the plain mean of the classes' F1."""
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+    return {
+        "accuracy": accuracy_score,
+        "f1": f1_score,
+        "macro_f1": partial(f1_score, average="macro", zero_division=0),
+        "matthews_correlation": matthews_corrcoef,
+        "pearson": lambda references, predictions: pearsonr(predictions, references).statistic,
+        "spearman": lambda references, predictions: spearmanr(predictions, references).statistic,
+    }

@@ -11,7 +11,6 @@ any process that prints into it lives, so that no second one ever writes into th
 
 import ctypes
 import errno
-import fcntl
 import json
 import os
 import re
@@ -30,6 +29,11 @@ from workbench.runs.metrics import metric_name
 from workbench.runs.results import RESULTS_FILE, RunResults
 
 from .cells import Cell, StudyArguments, take_shard
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 CELLS_FOLDER = "cells"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -180,7 +184,10 @@ def discard(cells: list[Cell], arguments: StudyArguments) -> None:
 
 
 def _lock(log, cell: Cell) -> None:
-    """Waits until no other process writes into the cell."""
+    """Waits until no other process writes into the cell; says so where there are no locks."""
+    if fcntl is None:
+        print(f"    this system has no locks; see that no other study runs {cell.name}", flush=True)
+        return
     try:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
