@@ -20,7 +20,7 @@ from workbench.errors import UserError, run_main
 
 @dataclass
 class AblationArguments:
-    """Everything that the script can be told."""
+    """The run, and how much of it is measured."""
 
     run: str = option("", "folder of a train_classifier.py run with bottleneck adapters", positional=True)
     batch_size: int = option(64, "examples per batch")

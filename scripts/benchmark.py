@@ -21,7 +21,7 @@ SUITES = ("train", "generate", "adapters")
 
 @dataclass
 class BenchmarkArguments:
-    """Everything that the script can be told."""
+    """What is measured, and how often."""
 
     suite: str = option("", "what to compare: " + ", ".join(SUITES), positional=True, choices=SUITES)
     output_dir: str | None = option(None, "folder of results.json (default: runs/benchmark-SUITE)")

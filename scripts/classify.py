@@ -18,7 +18,7 @@ from workbench.errors import UserError, run_main
 
 @dataclass
 class ClassifyArguments:
-    """Everything that the script can be told."""
+    """The models, and what they classify."""
 
     model: str = option("", "a run's folder, or a classifier's name on the Hub", positional=True)
     text: str | None = option(None, "a text; without it, --file or lines from standard input", positional=True)

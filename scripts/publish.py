@@ -19,7 +19,7 @@ ONLY = {"dataset_id": ("model",), "seed_runs": ("model",), "base_model": ("adapt
 
 @dataclass
 class PublishArguments:
-    """Everything that the script can be told."""
+    """What is published, and where."""
 
     kind: str = option("", "what to publish", choices=KINDS, positional=True)
     source: str = option("", "a run's folder, an adapter's, spaces/NAME, or pig_latin for the pairs", positional=True)

@@ -31,9 +31,8 @@ AXES = {"task", "strategy"}
 
 @dataclass
 class StrategiesArguments(StudyArguments, ClassifierArguments):
-    """Everything that the study can be told; what is not a list or a mapping holds for every run."""
+    """What the study compares; what is not a list or a mapping holds for every run."""
 
-    config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
     output_dir: str = option("runs/strategies", "folder of the study: one run per cell, the tables and the figure")
     tasks: list[str] = option(
         list, "tasks by name (default: verbal_arithmetic; with a --train_file, what that file's task is to be called)"

@@ -54,6 +54,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         describe_task,
         draw_figures,
         print_scores,
+        score_majority,
         submit,
         write_outcomes,
     )
@@ -136,6 +137,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     metrics = collect_metrics(outcomes, data.task.metrics)
     sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
+    told["majority"] = score_majority(data, outcomes)
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
@@ -144,7 +146,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
-    print_scores(metrics, sizes, seconds["train"])
+    print_scores(metrics, told["majority"], data, outcomes, seconds["train"])
     if has_first_stage:
         print(intermediate.describe_forgetting(told["forgetting"]))
     if new_texts:
@@ -153,7 +155,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         print(f"Predictions:  {len(new_texts):,} answers in {folder / 'predictions.tsv'}")
     if arguments.submission:
         print(f"Submission:   {submit(folder, data, model, tokenizer, arguments.max_length)}")
-    print(f'Try it:       python scripts/classify.py {folder} "a sentence of yours"')
+    second = ' --pair "another one"' if data.task.pair_column else ""
+    print(f'Try it:       python scripts/classify.py {folder} "a sentence of yours"{second}')
     if arguments.push_to_hub:
         print(f"Published:    {publish_run(package, arguments, folder)}")
     print(f"The model, its card, results.json, the figures and the test answers are in {folder}")

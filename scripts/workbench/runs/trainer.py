@@ -15,7 +15,7 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from workbench.errors import UserError
-from workbench.processes import process_count
+from workbench.processes import is_main_process, process_count
 
 from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
 from .facts import eval_scores
@@ -170,6 +170,8 @@ def make_trainer(
         **kwargs,
     )
     trainer.lr_decay_per_epoch = arguments.lr_decay_per_epoch
+    if "tensorboard" in training_arguments.report_to and is_main_process():
+        print(f"Watch it:     tensorboard --logdir {arguments.output_dir}")
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(EpochLines)
