@@ -20,7 +20,7 @@ FORMATS = ("peft", "adapterhub")
 
 @dataclass
 class ConvertArguments:
-    """What is converted into what."""
+    """The adapter, and what it becomes."""
 
     source: str = option("", "folder or Hub repository of the adapter or fusion to convert", positional=True)
     target: str = option("", "folder to write; new or empty, unless --overwrite_output_dir", positional=True)

@@ -30,7 +30,7 @@ NO_STAGE = {item.name for item in fields(IntermediateArguments)}
 
 @dataclass
 class FusionStudyArguments(StudyArguments, ClassifierArguments):
-    """What the study compares; what is not a list or a mapping holds for every run."""
+    """The settings that are compared; what is not a list or a mapping holds for every run."""
 
     output_dir: str = option("runs/fusion", "folder of the study: one run per cell, the table and the figure")
     strategy: str = option("pfeiffer", "what the fusions are compared with: the task's own adapter")

@@ -33,7 +33,7 @@ FORMS = {"training words": ",", "parameters": ","} | {score.name: score.form for
 
 @dataclass
 class CapacityArguments(StudyArguments, OptimisationArguments):
-    """What the study compares; what is not a list holds for every run."""
+    """The settings that are compared; what is not a list holds for every run."""
 
     output_dir: str = option("runs/capacity", "folder of the study: one run per cell, the table and the figures")
     hidden_sizes: list[int] = option(lambda: [32, 64], "widths of the encoder-decoder")

@@ -1,4 +1,4 @@
-"""What a user can cause ends in one line on stderr and exit code 2."""
+"""Mistakes that a user can cause: one line on stderr and exit code 2."""
 
 import errno
 import os

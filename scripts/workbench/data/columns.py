@@ -138,6 +138,16 @@ def guess_columns(table: Table, asked: Columns, needs_label: bool = True, reason
     return Columns(text, pair, label)
 
 
+def find_labels(table: Table, columns: Columns) -> str | None:
+    """The column of labels beside new texts, as `guess_columns` would take it; None if it would refuse."""
+    taken = (columns.text, columns.pair, _index_of(table))
+    try:
+        label = _guess_label(table, [name for name in table.header if name not in taken], [])
+    except UserError:
+        return None
+    return label if label.casefold() in LABEL_NAMES or _is_low_cardinality(table, label) else None
+
+
 def usual_pair(names: list[str]) -> tuple[str, str] | None:
     """Those two of the names that are one of the usual pairs, in any case."""
     by_case = {name.casefold(): name for name in names}
