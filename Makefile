@@ -5,6 +5,8 @@ VENV5 := .venv-v5
 READY := $(VENV)/.ready
 READY5 := $(VENV5)/.ready
 DEMO := runs/demo
+DEMO_ENCODER := runs/demo-encoder
+DEMO_CLASSIFY := runs/demo-classify
 NAME ?= translator
 MODEL_ID ?= $(DEMO)
 RESULTS_DIR ?= runs
@@ -17,7 +19,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 IN_PARALLEL := -n auto --dist loadscope
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help demo test test-v5 browser space lint format clean
+.PHONY: help demo demo-classify test test-v5 browser space lint format clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -38,6 +40,13 @@ $(READY5): tests/requirements-v5.txt pyproject.toml
 demo: $(READY) ## train a small translator on generated pairs, about two minutes, and talk to it
 	@test -f $(DEMO)/results.json || $(VENV)/bin/python scripts/train_translator.py --config scripts/recipes/demo.yaml --output_dir $(DEMO) --resume_from_checkpoint
 	@$(VENV)/bin/python scripts/translate.py $(DEMO) "The air conditioning is working, my friend!"
+
+demo-classify: $(READY) ## pretrain a tiny encoder, and reuse it from scratch, frozen, with LoRA and whole
+	@test -f $(DEMO_ENCODER)/results.json || $(VENV)/bin/python scripts/pretrain_encoder.py --output_dir $(DEMO_ENCODER) --resume_from_checkpoint
+	@$(VENV)/bin/python scripts/study_strategies.py scripts/recipes/demo_classifier.yaml --model_name_or_path $(DEMO_ENCODER) --output_dir $(DEMO_CLASSIFY)
+	@$(VENV)/bin/python scripts/classify.py $(DEMO_CLASSIFY)/verbal_arithmetic-lora-seed0 "four minus ten"
+	@echo "Next, in the browser: make space NAME=classifier MODEL_ID=$(DEMO_CLASSIFY)/verbal_arithmetic-lora-seed0 SECOND_MODEL_ID=$(DEMO_CLASSIFY)/verbal_arithmetic-frozen-seed0"
+	@echo "With three seeds: $(VENV)/bin/python scripts/study_strategies.py scripts/recipes/demo_classifier.yaml --seeds 3"
 
 test: $(READY) ## all tests, on transformers 4.57
 	@$(VENV)/bin/python -m pytest $(IN_PARALLEL)

@@ -30,9 +30,8 @@ NO_STAGE = {item.name for item in fields(IntermediateArguments)}
 
 @dataclass
 class FusionStudyArguments(StudyArguments, ClassifierArguments):
-    """Everything that the study can be told; what is not a list or a mapping holds for every run."""
+    """The settings that are compared; what is not a list or a mapping holds for every run."""
 
-    config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
     output_dir: str = option("runs/fusion", "folder of the study: one run per cell, the table and the figure")
     strategy: str = option("pfeiffer", "what the fusions are compared with: the task's own adapter")
     fusions: list[str] = option(lambda: list(FUSIONS), f"which of them: {', '.join(FUSIONS)}")

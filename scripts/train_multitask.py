@@ -20,7 +20,7 @@ from workbench.strategies.arguments import POOLINGS, StrategyArguments
 
 @dataclass
 class MultiTaskArguments(RunArguments, OptimisationArguments):
-    """Everything that the script can be told."""
+    """The tasks, the encoder that they share, and how it is trained."""
 
     tasks: list[str] = option(list, f"two or more of {', '.join(TASKS)}, or labelled files (CSV, TSV, …)")
     data_dir: str | None = option(None, "folder with the tasks' usual files (default: their data sets on the Hub)")

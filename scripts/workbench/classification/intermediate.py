@@ -29,10 +29,14 @@ class IntermediateArguments:
 
     intermediate_task: str | None = option(None, "first fine-tune the whole encoder on this task, then go on from it")
     intermediate_train_file: str | None = option(None, "the same, on labelled texts of your own")
-    intermediate_data_dir: str | None = option(None, "folder with that task's usual files")
-    intermediate_num_train_epochs: float | None = option(None, "its passes over its data (default: num_train_epochs)")
-    intermediate_learning_rate: float | None = option(None, "its highest learning rate (default: that of full)")
-    intermediate_max_train_examples: int | None = option(None, "train there on so many examples only")
+    intermediate_data_dir: str | None = option(None, "folder with that task's usual files", advanced=True)
+    intermediate_num_train_epochs: float | None = option(
+        None, "its passes over its data (default: num_train_epochs)", advanced=True
+    )
+    intermediate_learning_rate: float | None = option(
+        None, "its highest learning rate (default: that of full)", advanced=True
+    )
+    intermediate_max_train_examples: int | None = option(None, "train there on so many examples only", advanced=True)
 
 
 def check_intermediate(arguments) -> bool:

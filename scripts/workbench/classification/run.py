@@ -71,6 +71,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         describe_task,
         draw_figures,
         print_scores,
+        score_majority,
         submit,
         write_outcomes,
     )
@@ -143,7 +144,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     metrics = collect_metrics(outcomes, data.task.metrics)
     sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
-    told |= strategy.facts(trainer.model)
+    told |= {"majority": score_majority(data, outcomes)} | strategy.facts(trainer.model)
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
@@ -153,7 +154,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
-    print_scores(metrics, sizes, seconds["train"])
+    print_scores(metrics, told["majority"], data, outcomes, seconds["train"])
     for line in lines:
         print(line)
     if has_first_stage:
@@ -164,7 +165,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         print(f"Predictions:  {len(new_texts):,} answers in {folder / 'predictions.tsv'}")
     if arguments.submission:
         print(f"Submission:   {submit(folder, data, model, tokenizer, arguments.max_length)}")
-    print(f'Try it:       python scripts/classify.py {folder} "a sentence of yours"')
+    second = ' --pair "another one"' if data.task.pair_column else ""
+    print(f'Try it:       python scripts/classify.py {folder} "a sentence of yours"{second}')
     if arguments.push_to_hub:
         print(f"Published:    {publish_run(package, arguments, folder)}")
     print(f"The model, its card, results.json, the figures and the test answers are in {folder}")

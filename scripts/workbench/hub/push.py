@@ -20,7 +20,7 @@ KEPT = frozenset({".gitattributes"})
 
 @dataclass
 class PushArguments:
-    """What a training script accepts to push its result."""
+    """Publishing the result on the Hub."""
 
     push_to_hub: str | None = option(None, "after evaluation, publish the model as this Hub repository, OWNER/NAME")
     hub_private: bool = option(False, "make that repository private; refuse one that is public")

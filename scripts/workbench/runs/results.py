@@ -21,8 +21,8 @@ class RunFacts(TypedDict, total=False):
 
     Attributes:
         date: of the training's end, UTC.
-        dataset: its name or Hub id, columns, labels, `metric` (the one that chose the best epoch) and, of classes,
-            `majority`: split -> share of the commonest training label.
+        dataset: its name or Hub id, columns, labels and `metric` (the one that chose the best epoch).
+        majority: of the training split's commonest class: its name (`class`), and split -> scores of always giving it.
         hyperparameters, hardware, energy_kwh, processes: of the training.
         steps, epochs, best_step: how far it came, and which weights were kept.
         curve: a dictionary per evaluation: step, and the validation scores.
@@ -37,6 +37,7 @@ class RunFacts(TypedDict, total=False):
 
     date: str
     dataset: dict
+    majority: dict
     hyperparameters: dict
     hardware: dict
     energy_kwh: float

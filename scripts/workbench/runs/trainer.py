@@ -16,7 +16,7 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from workbench.errors import UserError
-from workbench.processes import process_count
+from workbench.processes import is_main_process, process_count
 
 from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
 from .facts import eval_scores
@@ -212,6 +212,8 @@ def make_trainer(
     arguments, training_arguments, model, tokenizer, collator, splits, trainer_class=WorkbenchTrainer, **kwargs
 ) -> WorkbenchTrainer:
     """A Trainer over `splits["train"]` and `splits["validation"]`, with what a script's arguments say of training."""
+    if "tensorboard" in training_arguments.report_to and is_main_process():
+        print(f"Watch it:     tensorboard --logdir {arguments.output_dir}")
     return trainer_class(
         model=model,
         args=training_arguments,
