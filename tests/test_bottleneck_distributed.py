@@ -2,11 +2,12 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
-from bottleneck_models import adapt, batch, build, one_thread  # noqa: F401
+from bottleneck_models import adapt, batch, build, one_thread, randomise  # noqa: F401
 from torch import nn
 
 from custom_models.bottleneck import BottleneckConfig, FusionConfig, fsdp_wrap_policy
@@ -15,21 +16,22 @@ WORKER = """
 import sys
 import torch
 from accelerate import Accelerator
-from bottleneck_models import adapt, batch, build
+from bottleneck_models import batch
+from test_bottleneck_distributed import model_of
 from custom_models.bottleneck import fsdp_wrap_policy
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 accelerator = Accelerator(cpu=True)
 assert accelerator.num_processes == 2
-rank, way, sharing, out = accelerator.process_index, sys.argv[1], sys.argv[2], sys.argv[3]
-model = adapt(build(), sharing=int(sharing) if sharing.isdigit() else sharing, modules_to_save=["classifier"])
+rank, way, kind, out = accelerator.process_index, *sys.argv[1:]
+model = model_of(kind)
 whole = batch(4)
 mine = {key: value[rank * 2 : rank * 2 + 2] for key, value in whole.items()}
 if way == "fsdp":
     is_unit, mesh = fsdp_wrap_policy(model), init_device_mesh("cpu", (2,))
     units = [module for module in model.modules() if is_unit(module)]
-    assert len(units) == 4, units
+    assert len(units) == (4 if kind == "2" else 3), units
     for unit in sorted(units, key=lambda unit: type(unit).__name__ != "Bottleneck"):
         fully_shard(unit, mesh=mesh)
     model = fully_shard(model, mesh=mesh)
@@ -52,14 +54,34 @@ torch.distributed.destroy_process_group()
 """
 
 
+def model_of(kind: str) -> nn.Module:
+    """A model with an adapter, shared if `kind` is 2; with a second one loaded to be trained; or with a fusion."""
+    sharing = {"2": 2}.get(kind, "none")
+    model = adapt(build(), "first", sharing=sharing, modules_to_save=["classifier"])
+    if kind == "loaded":
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            model.load_adapter(f"{folder}/first", "second", is_trainable=True)
+        model.add_adapter("third", BottleneckConfig(bottleneck_size=4, modules_to_save=["classifier"]))
+        randomise(model, "third")
+        model.set_adapter("third")
+    elif kind == "fusion":
+        model.add_adapter("second", BottleneckConfig(bottleneck_size=4))
+        randomise(model, "second")
+        torch.manual_seed(3)
+        model.add_adapter("fusion", FusionConfig(adapters=["first", "second"], modules_to_save=["classifier"]))
+        model.set_adapter("fusion")
+    return model
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("way", "sharing"), [("ddp", "none"), ("fsdp", "2")])
-def test_two_processes_train_what_one_does(way, sharing, tmp_path, run_module):
+@pytest.mark.parametrize(("way", "kind"), [("ddp", "none"), ("ddp", "loaded"), ("fsdp", "2"), ("fsdp", "fusion")])
+def test_two_processes_train_what_one_does(way, kind, tmp_path, run_module):
     """Two steps over halves of a batch end in the same adapters and head as two steps over the whole batch."""
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
-    run_module("torch.distributed.run", "--standalone", "--nproc_per_node", 2, worker, way, sharing, tmp_path / "out")
-    model = adapt(build(), sharing=int(sharing) if sharing.isdigit() else sharing, modules_to_save=["classifier"])
+    run_module("torch.distributed.run", "--standalone", "--nproc_per_node", 2, worker, way, kind, tmp_path / "out")
+    model = model_of(kind)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
     for _ in range(2):
         optimizer.zero_grad()

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer, check_target_module_exists
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from torch.nn import functional as F
 from transformers.activations import ACT2FN
+from transformers.pytorch_utils import Conv1D
 
-from .config import FAMILIES, BottleneckConfig, Family
+from .config import FAMILIES, BottleneckConfig, Family, as_list
 from .fusion import AttentionFusion, AverageFusion
 
 # PEFT's name for rows of a mixed batch that take no adapter.
@@ -94,8 +95,23 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         self.row_adapters: list[str] | None = None
         self.merged_adapters = []
         self._active_adapter = []
-        # Adapters whose weights may be trained now: a switch need not visit the others, of which there may be many.
-        self._unfrozen: set[str] = set()
+
+    def __getattr__(self, name: str):
+        """A part of the wrapped module: models read parts of their modules, such as `output.dense`."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "base_layer":
+                raise
+            return getattr(self.base_layer, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """A part of the wrapped module is replaced there."""
+        base = self.__dict__.get("_modules", {}).get("base_layer")
+        if base is not None and (name in base._modules or name in base._parameters):
+            setattr(base, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def add(self, name: str, placement: str, adapter: nn.Module | None, norm: nn.Module | None) -> None:
         """Adds what the adapter `name` has at this module: a bottleneck or a fusion, a LayerNorm, or both."""
@@ -104,16 +120,24 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
             self.bottleneck_adapters[name] = adapter
         if norm is not None:
             self.bottleneck_norms[name] = norm
-        self._unfrozen.add(name)
         self._move_adapter_to_device_of_base_layer(name)
 
     def base_norm(self) -> nn.Module | None:
         """The base model's LayerNorm at this module, if it has one."""
         return None
 
-    def norm(self, name: str | None) -> nn.Module:
-        """The LayerNorm to use under the adapter `name`: its own copy, or the base model's."""
-        return self.bottleneck_norms[name] if name in self.bottleneck_norms else self.base_norm()
+    def norm(self, name: str | None, states: torch.Tensor) -> torch.Tensor:
+        """`states` through the LayerNorm under the adapter `name`: its own copy, or the base model's.
+
+        A copy is float32 on a base of half the precision; not every device takes states and weights that differ in it.
+        """
+        if name not in self.bottleneck_norms:
+            return self.base_norm()(states)
+        copy = self.bottleneck_norms[name]
+        dtype = next(copy.parameters()).dtype
+        if states.dtype == dtype or torch.is_autocast_enabled(states.device.type):
+            return copy(states)
+        return copy(states.to(dtype)).to(states.dtype)
 
     def added(self, name: str, states: torch.Tensor, *residuals: torch.Tensor) -> torch.Tensor:
         """The `residuals` and what the adapter or fusion `name` makes of `states`, added; all are (B, T, H)."""
@@ -143,19 +167,25 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
 
     def _mixed_forward(self, *inputs: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
         """Each row under its own adapter: one pass for each adapter, over its rows."""
-        batch = inputs[0].shape[0]
+        output = None
+        for name, rows in self._rows(inputs[0]).items():
+            part = self.adapted(name, *(x[rows] for x in inputs), **{key: x[rows] for key, x in kwargs.items()})
+            output = part.new_empty(len(inputs[0]), *part.shape[1:]) if output is None else output
+            output[rows] = part
+        return output
+
+    def _rows(self, states: torch.Tensor) -> dict[str | None, torch.Tensor]:
+        """By adapter (None: no adapter), the numbers of its rows in a batch of `states`."""
+        batch = len(states)
         if batch % len(self.row_adapters):
             raise ValueError(f"{len(self.row_adapters)} adapter_names for {batch} rows: give one for each row")
         # Beam search repeats each row in place.
         names = [name for name in self.row_adapters for _ in range(batch // len(self.row_adapters))]
-        output = None
-        for name in dict.fromkeys(names):
-            rows = torch.tensor([row for row, other in enumerate(names) if other == name], device=inputs[0].device)
-            chosen = None if name == NO_ADAPTER else name
-            part = self.adapted(chosen, *(x[rows] for x in inputs), **{key: x[rows] for key, x in kwargs.items()})
-            output = part.new_empty(batch, *part.shape[1:]) if output is None else output
-            output[rows] = part
-        return output
+        numbers = {name: [row for row, other in enumerate(names) if other == name] for name in dict.fromkeys(names)}
+        return {
+            None if name == NO_ADAPTER else name: torch.tensor(rows, device=states.device)
+            for name, rows in numbers.items()
+        }
 
     def set_adapter(self, adapter_names: str | list[str], inference_mode: bool = False) -> None:
         """As in PEFT, but for one adapter at a time.
@@ -163,26 +193,13 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         Raises:
             ValueError: more than one name.
         """
-        if not isinstance(adapter_names, str) and len(adapter_names) > 1:
-            raise ValueError(
-                f"{len(adapter_names)} adapters at once {adapter_names}: set one, or fuse them (FusionConfig)"
-            )
         names = [adapter_names] if isinstance(adapter_names, str) else list(adapter_names)
-        self.set_requires_grad(self._unfrozen.difference(names), False)
-        self.set_requires_grad(names, not inference_mode)
-        self._active_adapter = names
-
-    def set_requires_grad(self, adapter_names: str | Iterable[str], requires_grad: bool = True) -> None:
-        """Unfreezes or freezes the weights of the adapters named."""
-        for name in {adapter_names} if isinstance(adapter_names, str) else set(adapter_names):
-            for part in (self.bottleneck_adapters, self.bottleneck_norms):
-                if name in part:
-                    part[name].requires_grad_(requires_grad)
-            (self._unfrozen.add if requires_grad else self._unfrozen.discard)(name)
+        if len(names) > 1:
+            raise ValueError(f"{len(names)} adapters at once {names}: set one, or fuse them (FusionConfig)")
+        super().set_adapter(names, inference_mode=inference_mode)
 
     def delete_adapter(self, adapter_name: str) -> None:
         self.placements.pop(adapter_name, None)
-        self._unfrozen.discard(adapter_name)
         super().delete_adapter(adapter_name)
 
     def _get_base_layer_device_and_dtype(self, base_layer: nn.Module):
@@ -199,14 +216,13 @@ class SublayerOutput(BottleneckLayer):
     def adapted(self, name: str | None, hidden_states: torch.Tensor, input_tensor: torch.Tensor) -> torch.Tensor:
         """(B, T, inner size) and the sub-layer's input (B, T, H) to (B, T, H)."""
         projected = self.base_layer.dropout(self.base_layer.dense(hidden_states))
-        norm = self.norm(name)
         if name not in self.bottleneck_adapters:
-            return norm(projected + input_tensor)
+            return self.norm(name, projected + input_tensor)
         if self.placements[name] == "houlsby":
-            return norm(self.added(name, projected, projected, input_tensor))
+            return self.norm(name, self.added(name, projected, projected, input_tensor))
         total = projected + input_tensor
-        source = input_tensor if self.placements[name] == "parallel" else norm(total)
-        return norm(self.added(name, source, total))
+        source = input_tensor if self.placements[name] == "parallel" else self.norm(name, total)
+        return self.norm(name, self.added(name, source, total))
 
 
 class LayerNormOutput(BottleneckLayer):
@@ -217,28 +233,66 @@ class LayerNormOutput(BottleneckLayer):
 
     def adapted(self, name: str | None, total: torch.Tensor) -> torch.Tensor:
         """(B, T, H) to (B, T, H)."""
-        norm = self.norm(name)
         if name not in self.bottleneck_adapters:
-            return norm(total)
-        return norm(self.added(name, norm(total), total))
+            return self.norm(name, total)
+        return self.norm(name, self.added(name, self.norm(name, total), total))
 
 
 class ModuleOutput(BottleneckLayer):
-    """Around any other module from and to hidden states; the adapter reads its output, or in parallel its input."""
+    """Around any other module from and to hidden states; the adapter reads its output, or in parallel its input.
 
-    def adapted(self, name: str | None, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+    Of a module that returns a tuple, such as attention, the first part is adapted.
+    """
+
+    def adapted(self, name: str | None, *inputs, **kwargs):
         """(B, T, any) to (B, T, H); in parallel, the input has H features too."""
-        output = self.base_layer(states, *args, **kwargs)
+        output = self.base_layer(*inputs, **kwargs)
         if name not in self.bottleneck_adapters:
             return output
-        return self.added(name, states if self.placements[name] == "parallel" else output, output)
+        states = self._states(output)
+        return self._with_states(output, self.added(name, self._source(name, states, inputs, kwargs), states))
+
+    def _mixed_forward(self, *inputs, **kwargs):
+        """Each row under its own adapter: one pass through the module, and one through each adapter over its rows."""
+        output = self.base_layer(*inputs, **kwargs)
+        states = self._states(output)
+        mixed = states.clone()
+        for name, rows in self._rows(states).items():
+            if name in self.bottleneck_adapters:
+                mixed[rows] = self.added(name, self._source(name, states, inputs, kwargs)[rows], states[rows])
+        return self._with_states(output, mixed)
+
+    def _source(self, name: str, states: torch.Tensor, inputs: tuple, kwargs: dict) -> torch.Tensor:
+        """What the adapter `name` reads."""
+        if self.placements[name] != "parallel":
+            return states
+        return inputs[0] if inputs else next(iter(kwargs.values()))
+
+    def _states(self, output: object) -> torch.Tensor:
+        """The hidden states in a module's output; ValueError if it is neither a tensor nor a tuple that begins so."""
+        states = output[0] if isinstance(output, tuple) and output else output
+        if not isinstance(states, torch.Tensor):
+            raise ValueError(
+                f"an adapted {type(self.base_layer).__name__} returns a {type(output).__name__}: target a module that"
+                " returns hidden states, or a tuple that begins with them"
+            )
+        return states
+
+    @staticmethod
+    def _with_states(output: object, states: torch.Tensor) -> object:
+        return (states, *output[1:]) if isinstance(output, tuple) else states
 
 
 def wrap(module: nn.Module) -> BottleneckLayer:
     """The wrapper that fits `module`, from what it is made of."""
-    if all(hasattr(module, part) for part in ("dense", "dropout", "LayerNorm")):
+    if is_sublayer_output(module):
         return SublayerOutput(module)
     return LayerNormOutput(module) if isinstance(module, nn.LayerNorm) else ModuleOutput(module)
+
+
+def is_sublayer_output(module: nn.Module) -> bool:
+    """Whether `module` is the end of a post-LayerNorm sub-layer, as in BERT."""
+    return all(hasattr(module, part) for part in ("dense", "dropout", "LayerNorm"))
 
 
 def outer_modules(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -296,27 +350,97 @@ def plan_adapter(model: nn.Module, config: BottleneckConfig) -> dict[str, Insert
     """What each module that gets something gets, by its name in `model`.
 
     Raises:
-        ValueError: the family is unknown, nothing matches, a layer in `leave_out` does not exist, there is no LayerNorm
-            to train, or a target is inside another one.
+        ValueError: the family is unknown, nothing matches, a layer that `config` names does not exist, there is no
+            LayerNorm to train, a target is inside another one, or its hidden states do not fit an adapter.
     """
     family = known_family(model) if config.target_modules is None else None
-    places = places_in(model)
+    places = [place for place in places_in(model) if not is_excluded(config, place.name)]
     if family is None:
-        adapted = {place.name for place in places if check_target_module_exists(config, place.name)}
+        adapted = {place.name for place in places if is_target(config, place.name)}
     else:
         adapted = {place.name for place in places if re.fullmatch(getattr(family, config.placement), place.site)}
-    if not adapted:
-        raise ValueError(f"no module matches target_modules {config.target_modules}: {candidates(model)}")
+    check_found(model, config, adapted)
     check_nesting(adapted | adapted_inside(model, config), set(tuner_layers(model)))
     normed = layer_norms(model, places, family) if config.train_layer_norm else set()
     chosen = [place for place in places if place.name in adapted | normed]
     layers = list(dict.fromkeys(place.layer for place in chosen))
-    check_leave_out(config, len(layers))
-    return {
+    check_layers(config, chosen)
+    plan = {
         place.name: Insertion(group_of(config, place) if place.name in adapted else None, place.name in normed)
         for place in chosen
-        if layers.index(place.layer) not in config.leave_out
+        if layers.index(place.layer) not in config.leave_out and is_in_layers(config, place)
     }
+    for name, insertion in plan.items():
+        if insertion.group is not None:
+            check_width(model, name, config.placement)
+    return plan
+
+
+def is_target(config: BottleneckConfig, name: str) -> bool:
+    """Whether `target_modules` names the module, by its name's end or as a regular expression for the whole name."""
+    if isinstance(config.target_modules, str):
+        return re.fullmatch(config.target_modules, name) is not None
+    return any(name == target or name.endswith(f".{target}") for target in config.target_modules)
+
+
+def is_excluded(config: BottleneckConfig, name: str) -> bool:
+    """Whether the module is in `exclude_modules`, or is (in) one of `modules_to_save`, which is trained whole."""
+    if isinstance(config.exclude_modules, str) and re.fullmatch(config.exclude_modules, name):
+        return True
+    if any(re.match(rf"(^|.*\.){saved}($|\..*)", name) for saved in config.modules_to_save or ()):
+        return True
+    excluded = () if isinstance(config.exclude_modules, str) else config.exclude_modules or ()
+    return any(name == one or name.endswith(f".{one}") for one in excluded)
+
+
+def is_in_layers(config: BottleneckConfig, place: Place) -> bool:
+    """Whether the module is in one of `layers_to_transform`; in any layer, if none are given."""
+    if config.layers_to_transform is None:
+        return True
+    return place.index in as_list(config.layers_to_transform) and is_in_stacks(config, place)
+
+
+def is_in_stacks(config: BottleneckConfig, place: Place) -> bool:
+    """Whether the module is in a numbered layer of a stack that `layers_pattern` names; of any, if it names none."""
+    patterns = as_list(config.layers_pattern) or [".*"]
+    return place.site != place.name and any(re.search(rf"(^|\.)({name})$", place.stack) for name in patterns)
+
+
+def check_found(model: nn.Module, config: BottleneckConfig, adapted: set[str]) -> None:
+    """ValueError if no module is to be adapted."""
+    if adapted:
+        return
+    if config.exclude_modules:
+        raise ValueError(f"exclude_modules {config.exclude_modules} leaves no module to adapt: exclude fewer")
+    raise ValueError(f"no module matches target_modules {config.target_modules}: {candidates(model)}")
+
+
+def check_width(model: nn.Module, name: str, placement: str) -> None:
+    """ValueError if the size of the hidden states at a module is unknown, or in parallel if input and output differ."""
+    module = model.get_submodule(name)
+    base = module.base_layer if isinstance(module, BottleneckLayer) else module
+    width = hidden_width(base, base_config(model)["hidden_size"])
+    given = base.weight.shape[0] if isinstance(base, Conv1D) else getattr(base, "in_features", width)
+    if placement == "parallel" and given != width:
+        raise ValueError(
+            f"'{name}' takes {given} features and gives {width}: a parallel adapter needs as many in as out; choose"
+            " another placement, or target the whole feed-forward"
+        )
+
+
+def hidden_width(module: nn.Module, hidden_size: int | None) -> int:
+    """Features of the hidden states that `module` of the base model gives: its own, or the model's.
+
+    Raises:
+        ValueError: neither is known.
+    """
+    last = module.dense if is_sublayer_output(module) else module
+    widths = (getattr(last, name, None) for name in ("out_features", "nf", "embedding_dim"))
+    shape = getattr(last, "normalized_shape", None)
+    width = next((width for width in widths if width), shape[-1] if shape else hidden_size)
+    if width is None:
+        raise ValueError(f"the hidden size at a {type(last).__name__} is unknown: target a Linear instead")
+    return width
 
 
 def adapted_inside(model: nn.Module, config: BottleneckConfig) -> set[str]:
@@ -324,7 +448,7 @@ def adapted_inside(model: nn.Module, config: BottleneckConfig) -> set[str]:
     if config.target_modules is None:
         return set()
     names = {name.replace(".base_layer", "") for name, _ in outer_modules(model) if ".base_layer." in name}
-    return {name for name in names if check_target_module_exists(config, name)}
+    return {name for name in names if is_target(config, name) and not is_excluded(config, name)}
 
 
 def group_of(config: BottleneckConfig, place: Place) -> tuple:
@@ -345,13 +469,18 @@ def layer_norms(model: nn.Module, places: list[Place], family: Family | None) ->
     return found
 
 
-def check_leave_out(config: BottleneckConfig, num_layers: int) -> None:
-    """ValueError if `leave_out` names a layer that does not exist, or every layer."""
+def check_layers(config: BottleneckConfig, chosen: list[Place]) -> None:
+    """ValueError if `leave_out` or `layers_to_transform` names a layer that does not exist, or no layer is left."""
+    num_layers = len({place.layer for place in chosen})
     beyond = [layer for layer in config.leave_out if layer >= num_layers]
     if beyond:
         raise ValueError(f"leave_out names layer {beyond[0]}: this model has layers 0 to {num_layers - 1}")
     if len(set(config.leave_out)) == num_layers:
         raise ValueError(f"leave_out names all {num_layers} layers: leave at least one in")
+    there = sorted({place.index for place in chosen if is_in_stacks(config, place)})
+    missing = [layer for layer in as_list(config.layers_to_transform) if layer not in there]
+    if missing:
+        raise ValueError(f"layers_to_transform names layer {missing[0]}: the modules to adapt are in layers {there}")
 
 
 def check_nesting(targets: set[str], wrapped: set[str]) -> None:
