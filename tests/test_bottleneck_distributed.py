@@ -71,6 +71,8 @@ def model_of(kind: str) -> nn.Module:
         torch.manual_seed(3)
         model.add_adapter("fusion", FusionConfig(adapters=["first", "second"], modules_to_save=["classifier"]))
         model.set_adapter("fusion")
+        # Only then is the penalty on the value matrices in the loss.
+        model.train()
     return model
 
 
