@@ -321,7 +321,7 @@ def test_a_name_like_the_methods_prefix_is_saved_and_loaded(name, tmp_path):
     assert torch.equal(logits(again), logits(model))
 
 
-@pytest.mark.parametrize("name", ["output", "a.b", "model", "bottleneck_norms", "__base__"])
+@pytest.mark.parametrize("name", ["output", "a.b", "model", "bottleneck_norms", "__base__", "half"])
 def test_an_adapter_cannot_have_a_modules_name(name):
     """PEFT would leave that module's weights out of every other adapter's file."""
     model = adapt(build())

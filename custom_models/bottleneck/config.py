@@ -12,10 +12,11 @@ from safetensors import SafetensorError, safe_open
 from transformers.activations import ACT2FN
 
 
-class MethodType(enum.StrEnum):
+class MethodType(str, enum.Enum):  # noqa: UP042, as PeftType; see the docstring
     """One more method beside those of PEFT's `PeftType`, an enumeration that cannot be extended from outside.
 
-    PEFT looks methods up in dictionaries, where a member counts as its text, so no member of `PeftType` is needed.
+    PEFT looks methods up in dictionaries, where a member counts as its text, so no member of `PeftType` is needed; of
+    `str(member)` PEFT takes what follows the dot.
     """
 
     BOTTLENECK = "BOTTLENECK"

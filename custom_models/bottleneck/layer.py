@@ -283,10 +283,16 @@ class ModuleOutput(BottleneckLayer):
         return (states, *output[1:]) if isinstance(output, tuple) else states
 
 
+class LinearOutput(ModuleOutput):
+    """Around a linear layer; by this word in a class's name, PEFT's all-linear finds what is adapted already."""
+
+
 def wrap(module: nn.Module) -> BottleneckLayer:
     """The wrapper that fits `module`, from what it is made of."""
     if is_sublayer_output(module):
         return SublayerOutput(module)
+    if isinstance(module, (nn.Linear, Conv1D)):
+        return LinearOutput(module)
     return LayerNormOutput(module) if isinstance(module, nn.LayerNorm) else ModuleOutput(module)
 
 

@@ -222,11 +222,13 @@ def check_base(config: MethodConfig, base: dict) -> None:
 
 
 def check_adapter_name(model: nn.Module, adapter_name: str) -> None:
-    """ValueError for a name that is also a module's: PEFT would take that module's weights for this adapter's."""
+    """ValueError for a name that is a module's, whose weights PEFT would take for this adapter's, or a method's."""
     taken = {"base_model", "model", "bottleneck_adapters", "bottleneck_norms", NO_ADAPTER}
     taken.update(part for name, _ in outer_modules(model) for part in name.split("."))
-    if adapter_name in taken or "." in adapter_name:
-        raise ValueError(f"'{adapter_name}' cannot name an adapter (a dot, or a module's name): choose another name")
+    if adapter_name in taken or "." in adapter_name or hasattr(nn.ModuleDict, adapter_name):
+        raise ValueError(
+            f"'{adapter_name}' cannot name an adapter (a dot, or a module's or method's name): choose another name"
+        )
 
 
 def check_known(names: Iterable[str], known: Iterable[str]) -> None:
