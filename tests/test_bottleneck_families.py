@@ -200,6 +200,11 @@ def test_layers_and_modules_are_chosen_as_in_peft(options, expected):
         assert [name.partition(".layers.0.")[2] for name in adapted] == ["attention.output"] * 2
 
 
+def test_what_is_excluded_changes_no_layers_number():
+    model = adapt(build(), exclude_modules=["layer.0.output", "layer.0.attention.output"], leave_out=[1])
+    assert {name.split(".layer.")[1][0] for name in layers_of(model)} == {"2"}
+
+
 def test_a_layer_norm_is_adapted_in_a_model_without_a_configuration():
     """Its width is its own."""
     model = adapt(nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6)), target_modules=["1"])

@@ -15,20 +15,8 @@ from torch import nn
 
 from .config import BottleneckConfig, FusionConfig, MethodConfig
 from .fusion import add_penalty, build_fusion, check_summable, plan_fusion
-from .layer import (
-    IN_LAYER,
-    NO_ADAPTER,
-    Bottleneck,
-    BottleneckLayer,
-    Insertion,
-    base_config,
-    hidden_width,
-    is_excluded,
-    outer_modules,
-    plan_adapter,
-    tuner_layers,
-    wrap,
-)
+from .layer import NO_ADAPTER, Bottleneck, BottleneckLayer, outer_modules, tuner_layers, wrap
+from .plan import IN_LAYER, Insertion, base_config, hidden_width, is_excluded, plan_adapter
 
 PEFT_PREFIX = "base_model.model."
 MARK = ".bottleneck_adapters."
