@@ -284,8 +284,8 @@ def is_without_members(model: nn.Module, key: str, adapters: list[str]) -> bool:
     if place is None or module not in base_layers:
         return False
     held = [name for name, layer in tuner_layers(model).items() if set(adapters) & set(layer.bottleneck_adapters)]
-    layer = (place["stack"], place["index"])
-    return all(IN_LAYER.fullmatch(portable_key(model, name)).group("stack", "index") != layer for name in held)
+    places = [IN_LAYER.fullmatch(portable_key(model, name)) for name in held]
+    return place.group("stack", "index") not in [other.group("stack", "index") for other in places if other]
 
 
 def adapter_weights(model: nn.Module, adapter_name: str) -> dict[str, torch.Tensor]:

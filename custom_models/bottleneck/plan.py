@@ -74,9 +74,10 @@ def plan_adapter(model: nn.Module, config: BottleneckConfig) -> dict[str, Insert
         and layers.index(place.layer) not in config.leave_out
         and is_in_layers(config, place)
     }
+    hidden_size = base_config(model)["hidden_size"]
     for name, insertion in plan.items():
         if insertion.group is not None:
-            check_width(model, name, config.placement)
+            check_width(name, model.get_submodule(name), config.placement, hidden_size)
     return plan
 
 
@@ -123,11 +124,10 @@ def check_found(model: nn.Module, config: BottleneckConfig, adapted: set[str]) -
     raise ValueError(f"no module matches target_modules {config.target_modules}: {candidates(model)}")
 
 
-def check_width(model: nn.Module, name: str, placement: str) -> None:
+def check_width(name: str, module: nn.Module, placement: str, hidden_size: int | None) -> None:
     """ValueError if the size of the hidden states at a module is unknown, or in parallel if input and output differ."""
-    module = model.get_submodule(name)
     base = module.base_layer if isinstance(module, BottleneckLayer) else module
-    width = hidden_width(base, base_config(model)["hidden_size"])
+    width = hidden_width(base, hidden_size)
     given = base.weight.shape[0] if isinstance(base, Conv1D) else getattr(base, "in_features", width)
     if placement == "parallel" and given != width:
         raise ValueError(
