@@ -1,15 +1,27 @@
 """Configurations of the bottleneck method, and where its adapters go in the families that we know."""
 
 import difflib
+import enum
+import warnings
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from peft import PeftConfig
-from peft.utils import SAFETENSORS_WEIGHTS_NAME, PeftType
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
 from transformers.activations import ACT2FN
 
-PEFT_TYPE = "BOTTLENECK"
+
+class MethodType(str, enum.Enum):  # noqa: UP042, as PeftType; see the docstring
+    """One more method beside those of PEFT's `PeftType`, an enumeration that cannot be extended from outside.
+
+    PEFT looks methods up in dictionaries, where a member counts as its text, so no member of `PeftType` is needed; of
+    `str(member)` PEFT takes what follows the dot.
+    """
+
+    BOTTLENECK = "BOTTLENECK"
+
+
 DEFAULT_SIZE = 64
 PLACEMENTS = ("houlsby", "pfeiffer", "parallel")
 INITS = ("truncated_normal", "normal", "zero_up")
@@ -62,11 +74,11 @@ FAMILIES = {
 
 @dataclass
 class MethodConfig(PeftConfig):
-    """What an `adapter_config.json` of type BOTTLENECK holds: a `BottleneckConfig`, or a `FusionConfig` if it names
-    the adapters that it fuses. Called with a file's fields, it makes the right one of the two.
+    """What the configurations of adapters and of fusions have in common.
 
     Raises:
-        ValueError: a field that does not exist, a value that is not allowed, or (loading) a weights file cut short.
+        TypeError: a field that does not exist.
+        ValueError: a value that is not allowed, or (loading) a weights file cut short.
     """
 
     modules_to_save: list[str] | None = field(
@@ -79,18 +91,19 @@ class MethodConfig(PeftConfig):
     )
 
     def __new__(cls, *args, **kwargs):
-        if cls is MethodConfig:
-            cls = FusionConfig if "adapters" in kwargs else BottleneckConfig
-        check_fields(cls, kwargs)
+        unknown = unknown_fields(cls, kwargs)
+        if unknown:
+            # PEFT knows an unknown field by this text.
+            raise TypeError(f"{cls.__name__} got an unexpected keyword argument {describe_unknown(cls, unknown)}")
         return super().__new__(cls)
 
     def __post_init__(self):
         super().__post_init__()
-        self.peft_type = PeftType[PEFT_TYPE]
+        self.peft_type = MethodType.BOTTLENECK
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str, subfolder: str | None = None, **kwargs):
-        """As in PEFT; what it finds is checked against the fields, and a local weights file for being whole."""
+        """As in PEFT; a local weights file is checked for being whole."""
         config = super().from_pretrained(pretrained_model_name_or_path, subfolder=subfolder, **kwargs)
         check_weights_file(Path(pretrained_model_name_or_path, subfolder or "", SAFETENSORS_WEIGHTS_NAME))
         return config
@@ -144,7 +157,23 @@ class BottleneckConfig(MethodConfig):
     )
     target_modules: list[str] | str | None = field(
         default=None,
-        metadata={"help": "Names (or a regular expression) of the modules to adapt, for a family that we do not know."},
+        metadata={
+            "help": "Names (or a regular expression) of the modules to adapt, for a family that we do not know; "
+            "'all-linear': every linear layer but the head."
+        },
+    )
+    exclude_modules: list[str] | str | None = field(
+        default=None, metadata={"help": "Names (or a regular expression) of modules that get no adapter."}
+    )
+    layers_to_transform: list[int] | int | None = field(
+        default=None,
+        metadata={"help": "Layers with adapters, numbered from 0 in each stack, instead of those in leave_out."},
+    )
+    layers_pattern: list[str] | str | None = field(
+        default=None,
+        metadata={
+            "help": "Names of the stacks that layers_to_transform is about, such as encoder.layers; all if none."
+        },
     )
 
     def __post_init__(self):
@@ -153,7 +182,10 @@ class BottleneckConfig(MethodConfig):
             self.bottleneck_size = DEFAULT_SIZE
         if isinstance(self.sharing, str) and self.sharing.isdigit():
             self.sharing = int(self.sharing)
+        if isinstance(self.target_modules, (set, tuple)):
+            self.target_modules = sorted(self.target_modules)
         self._check_numbers()
+        self._check_layers()
         check_choice("placement", self.placement, PLACEMENTS)
         check_choice("init", self.init, INITS)
         check_choice("non_linearity", self.non_linearity, tuple(ACT2FN))
@@ -173,6 +205,22 @@ class BottleneckConfig(MethodConfig):
             check_number("sharing", self.sharing, at_least=1, whole=True)
         for layer in self.leave_out:
             check_number("a layer in leave_out", layer, at_least=0, whole=True)
+
+    def _check_layers(self) -> None:
+        if self.layers_to_transform == []:
+            self.layers_to_transform = None
+        if self.layers_to_transform is None:
+            if self.layers_pattern:
+                raise ValueError("layers_pattern is given without layers_to_transform: give both or none")
+            return
+        if self.leave_out:
+            raise ValueError("both leave_out and layers_to_transform are given: give one of the two")
+        if isinstance(self.target_modules, str):
+            raise ValueError(
+                f"layers_to_transform cannot go with target_modules '{self.target_modules}': name the modules in a list"
+            )
+        for layer in as_list(self.layers_to_transform):
+            check_number("a layer in layers_to_transform", layer, at_least=0, whole=True)
 
     def size_for(self, width: int) -> int:
         """The bottleneck's width where hidden states have `width` features; at least 1."""
@@ -222,6 +270,33 @@ class FusionConfig(MethodConfig):
             check_choice("placement", self.placement, PLACEMENTS)
 
 
+class StoredConfig(MethodConfig):
+    """What PEFT reads an `adapter_config.json` as: a `FusionConfig` if it names adapters to fuse, or a
+    `BottleneckConfig`; never a `StoredConfig`.
+
+    The two have one type since PEFT takes adapters of one type only into a model, and a fusion needs its adapters in
+    the same model. Fields that neither has, of a newer version say, are ignored with a warning, as PEFT does.
+    """
+
+    def __new__(cls, **stored):
+        kind = FusionConfig if "adapters" in stored else BottleneckConfig
+        unknown = unknown_fields(kind, stored)
+        if unknown:
+            warnings.warn(
+                f"Unexpected keyword arguments {unknown} for class {kind.__name__}, these are ignored:"
+                f" {describe_unknown(kind, unknown)}",
+                stacklevel=2,
+            )
+        return kind(**{name: value for name, value in stored.items() if name not in unknown})
+
+
+def as_list(value: object) -> list:
+    """`value` as a list: itself, nothing for None, or the one that it is."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple, set)) else [value]
+
+
 def is_number(value: object, above: float | None = None) -> bool:
     """Whether `value` is an int or a float (no bool), and above a bound if one is given."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -250,13 +325,16 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     raise ValueError(f"{name} is '{value}': {hint}choose one of {', '.join(allowed)}")
 
 
-def check_fields(config_class: type, given: dict) -> None:
-    """ValueError naming the fields in `given` that `config_class` does not have, each with the nearest that it has."""
-    known = [item.name for item in fields(config_class)]
-    for name in sorted(set(given) - set(known)):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"its fields are {', '.join(sorted(known))}"
-        raise ValueError(f"{config_class.__name__} has no field '{name}': {hint}")
+def unknown_fields(config_class: type, given: dict) -> list[str]:
+    """The names in `given` that are no fields of `config_class`, in order."""
+    return sorted(set(given) - {item.name for item in fields(config_class)})
+
+
+def describe_unknown(config_class: type, unknown: list[str]) -> str:
+    """The first of the `unknown` fields, and the nearest or all that `config_class` has."""
+    known = sorted(item.name for item in fields(config_class))
+    near = difflib.get_close_matches(unknown[0], known, n=1)
+    return f"'{unknown[0]}': " + (f"did you mean '{near[0]}'?" if near else f"its fields are {', '.join(known)}")
 
 
 def check_weights_file(path: Path) -> None:

@@ -4,18 +4,23 @@ Shapes use B (batch), T (tokens), H (hidden size), R (bottleneck size) and N (ad
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePath
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn import functional as F
 
-from .config import BottleneckConfig, FusionConfig, MethodConfig
+from .config import BottleneckConfig, FusionConfig, MethodConfig, as_list
 
 # What an off-diagonal entry of a new value matrix is: near identity, as in the authors' code, but not exactly zero.
 OFF_DIAGONAL = 1e-6
+# Settings beside those of the same kind of adapter: of where it goes, and of what its weights mean.
+PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+MEANING = ("non_linearity", "scaling", "sharing", "train_layer_norm")
 
 
 class AttentionFusion(nn.Module):
@@ -84,9 +89,16 @@ class AttentionFusion(nn.Module):
         """Weighted squared distance of the value matrix to identity (section 3.2), or None where there is none."""
         if self.value is None or not self.regularization:
             return None
-        weight = self.value.weight
-        identity = torch.eye(weight.shape[0], dtype=weight.dtype, device=weight.device)
-        return self.regularization * (identity - weight).pow(2).sum()
+        return self.regularization * (identity_like(self.value.weight) - self.value.weight).pow(2).sum()
+
+
+def identity_like(weight: torch.Tensor) -> torch.Tensor:
+    """The identity matrix in the shape, on the device and, under FSDP 2, in the shards of `weight` (H, H)."""
+    identity = torch.eye(weight.shape[0], dtype=weight.dtype, device=weight.device)
+    if not isinstance(weight, DTensor):
+        return identity
+    # Every process has made the same matrix: none need be sent.
+    return distribute_tensor(identity, weight.device_mesh, weight.placements, src_data_rank=None)
 
 
 class AverageFusion(nn.Module):
@@ -145,8 +157,22 @@ def check_alike(names: list[str], configs: dict[str, MethodConfig], hidden_size:
         "bottleneck_size": lambda config: config.size_for(hidden_size),
         "placement": lambda config: config.placement,
         "leave_out": lambda config: sorted(config.leave_out),
-        "target_modules": lambda config: config.target_modules,
     }
+    compared |= {name: partial(sorted_field, name) for name in PLACES}
+    check_equal(names, configs, compared)
+    first = names[0]
+    for name in names[1:]:
+        check_same_base(first, configs[first].base_model_name_or_path, name, configs[name].base_model_name_or_path)
+
+
+def check_summable(names: list[str], configs: dict[str, MethodConfig], hidden_size: int) -> None:
+    """ValueError unless `names` are alike (see `check_alike`) in what their weights mean too, so that a sum does."""
+    check_alike(names, configs, hidden_size)
+    check_equal(names, configs, {name: partial(sorted_field, name) for name in MEANING})
+
+
+def check_equal(names: list[str], configs: dict[str, MethodConfig], compared: dict[str, Callable]) -> None:
+    """ValueError naming the first of the `compared` settings in which two configurations differ."""
     first = names[0]
     for name, (field, value) in itertools.product(names[1:], compared.items()):
         if value(configs[first]) != value(configs[name]):
@@ -154,8 +180,12 @@ def check_alike(names: list[str], configs: dict[str, MethodConfig], hidden_size:
                 f"'{first}' and '{name}' cannot be combined: {field} is {value(configs[first])} and"
                 f" {value(configs[name])}; combine adapters that are alike in it"
             )
-    for name in names[1:]:
-        check_same_base(first, configs[first].base_model_name_or_path, name, configs[name].base_model_name_or_path)
+
+
+def sorted_field(name: str, config: BottleneckConfig) -> object:
+    """The value of a field, in an order of its own if it is a collection: the order given makes no difference."""
+    value = getattr(config, name)
+    return sorted(as_list(value)) if isinstance(value, (list, tuple, set)) else value
 
 
 def check_same_base(first: str, first_base: str | None, second: str, second_base: str | None) -> None:
@@ -185,14 +215,26 @@ def fusion_penalty(model: nn.Module) -> torch.Tensor | float:
     In the loss that a model returns while training, it is included.
     """
     penalties = [fusion.penalty() for fusion in active_fusions(model).values()]
-    return sum((penalty for penalty in penalties if penalty is not None), start=0.0)
+    return sum((whole(penalty) for penalty in penalties if penalty is not None), start=0.0)
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """`tensor` on every process, where FSDP 2 has it in shards."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def add_penalty(model: nn.Module, inputs: tuple, output):
-    """Forward hook: adds the fusions' penalty to the loss of `output`, while training."""
-    loss = output.get("loss") if isinstance(output, dict) else None
-    if model.training and loss is not None:
-        output["loss"] = loss + fusion_penalty(model)
+    """Forward hook: adds the fusions' penalty to the loss of `output`, while training.
+
+    A hook, since `PeftModel` calls the base model itself, past its tuner; of a tuple (`return_dict=False`), a first
+    part of no dimension is the loss.
+    """
+    if not model.training:
+        return output
+    if isinstance(output, dict) and output.get("loss") is not None:
+        output["loss"] = output["loss"] + fusion_penalty(model)
+    elif isinstance(output, tuple) and output and isinstance(output[0], torch.Tensor) and output[0].dim() == 0:
+        return output[0] + fusion_penalty(model), *output[1:]
     return output
 
 

@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 
 import torch
+from transformers.activations import ACT2FN
 
 from .config import BottleneckConfig, FusionConfig, MethodConfig
+from .fusion import PLACES
 from .model import MARK, PEFT_PREFIX
 
 # The release whose format we write.
@@ -53,6 +55,8 @@ VOID = re.compile(
     "|phm_.*|shared_.*phm.*|factorized_phm_.*|new_attention_norm"
 )
 FUSION_FIXED = {"key": True, "query": True, "query_before_ln": False, "residual_before": False, "temperature": False}
+# No dropout on a fusion's scores: 0.0 would mean the base model's own there, and this never drops one in practice.
+NO_DROPOUT = 1e-12
 FUSION_VOID = re.compile("value_before_softmax|value_initialized")
 
 # Where the two layers of a flexible classification head go in the model with the same head, by family and activation.
@@ -92,9 +96,10 @@ class Checkpoint:
 def adapter_from_hub(saved: dict, weights: dict[str, torch.Tensor]) -> Checkpoint:
     """An adapter's configuration and weights, from theirs to ours."""
     settings = {key.lower(): value for key, value in saved["config"].items()}
+    check_kind(settings)
     if "invertible_adapter" in settings:
         block = settings.pop("invertible_adapter")
-        settings["inv_adapter"] = block and block["block_type"]
+        settings["inv_adapter"] = block.get("block_type", block) if isinstance(block, dict) else block
     if saved.get("type") == "text_task" and not any("invertible" in key for key in weights):
         # Early task adapters name an invertible adapter that they do not have.
         settings["inv_adapter"] = None
@@ -117,6 +122,26 @@ def adapter_from_hub(saved: dict, weights: dict[str, torch.Tensor]) -> Checkpoin
         **base_fields(saved),
     )
     return Checkpoint(saved["name"], config, renamed)
+
+
+def check_kind(settings: dict) -> None:
+    """ValueError unless the settings are of a bottleneck adapter, whatever else they may say."""
+    architecture = settings.get("architecture")
+    if architecture is not None:
+        raise ValueError(f"architecture is {architecture!r}, which is not supported: only bottleneck adapters are")
+    activation = settings.get("non_linearity")
+    if not isinstance(activation, str):
+        raise ValueError("the setting 'non_linearity' is missing: these are not the settings of a bottleneck adapter")
+    check_activation(activation.lower())
+
+
+def check_activation(name: str) -> None:
+    """ValueError for an activation with weights of its own, such as prelu's slope."""
+    if name in ACT2FN and any(True for _ in ACT2FN[name].parameters()):
+        raise ValueError(
+            f"non_linearity is '{name}', whose trained weights `adapters` and we name differently:"
+            " that is not supported"
+        )
 
 
 def placement_of(settings: dict) -> str:
@@ -159,7 +184,7 @@ def fusion_from_hub(saved: dict, weights: dict[str, torch.Tensor]) -> Checkpoint
         adapters=names.split(",") if isinstance(names, str) else list(names),
         value=bool(own["value"]),
         regularization=FusionConfig.regularization if own["regularization"] else 0.0,
-        dropout=own["dropout_prob"],
+        dropout=dropout_from_hub(own["dropout_prob"]),
         placement=placement,
         **base_fields(saved),
     )
@@ -168,6 +193,13 @@ def fusion_from_hub(saved: dict, weights: dict[str, torch.Tensor]) -> Checkpoint
         config,
         rename_keys(weights, FUSION_KEY, MARK, site_names(saved["model_type"], placement)),
     )
+
+
+def dropout_from_hub(probability: float | None) -> float | None:
+    """A fusion's dropout, from theirs to ours: nothing and 0.0 mean the base model's own attention dropout there."""
+    if not probability:
+        return None
+    return 0.0 if probability <= NO_DROPOUT else probability
 
 
 def head_from_hub(saved: dict, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -205,12 +237,14 @@ def adapter_to_hub(name: str, config: BottleneckConfig, unshared: bool) -> dict:
             f"`adapters` cannot share bottlenecks (sharing is {config.sharing}): --unshare copies them (in Python,"
             " save_adapterhub(…, unshare=True))"
         )
-    for setting in ("train_layer_norm", "target_modules"):
-        if getattr(config, setting):
+    for setting in ("train_layer_norm", *PLACES):
+        value = getattr(config, setting)
+        if value not in (None, []) and value is not False:
             raise ValueError(
                 f"`adapters` has no equivalent of {setting}: this adapter cannot be saved for it; one that can is "
                 "trained with --strategy pfeiffer, parallel, or houlsby and converted with --unshare"
             )
+    check_activation(config.non_linearity)
     hidden_size = config.trained_on["hidden_size"]
     size = config.size_for(hidden_size)
     # `adapters` rounds hidden_size / reduction_factor down, and a quotient may come out just below a whole number.
@@ -235,7 +269,8 @@ def fusion_to_hub(config: FusionConfig) -> dict:
             f"`adapters` has no equivalent of a fusion with method {config.method} and {config.placement} adapters"
             " (it adds the residual of parallel ones twice): only of attention over houlsby or pfeiffer adapters"
         )
-    settings = {"value": config.value, "regularization": config.regularization > 0, "dropout_prob": config.dropout}
+    dropout = NO_DROPOUT if config.dropout == 0 else config.dropout
+    settings = {"value": config.value, "regularization": config.regularization > 0, "dropout_prob": dropout}
     void = {"value_before_softmax": True, "value_initialized": config.value}
     return {
         "name": ",".join(config.adapters),

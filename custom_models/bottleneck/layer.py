@@ -1,28 +1,24 @@
-"""The bottleneck adapter, the three kinds of module that it is wrapped around, and which modules of a model those are.
+"""The bottleneck adapter, and the kinds of module of a base model that it is wrapped around.
 
 Shapes use B (batch), T (tokens), H (hidden size) and R (bottleneck size).
 """
 
 import math
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer, check_target_module_exists
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from torch.nn import functional as F
 from transformers.activations import ACT2FN
+from transformers.pytorch_utils import Conv1D
 
-from .config import FAMILIES, BottleneckConfig, Family
+from .config import BottleneckConfig
 from .fusion import AttentionFusion, AverageFusion
 
 # PEFT's name for rows of a mixed batch that take no adapter.
 NO_ADAPTER = "__base__"
-# A module of a numbered layer: the stack of layers that it is in, the layer's number there, its name in the layer.
-IN_LAYER = re.compile(r"(?P<stack>.*?)(?:^|\.)(?P<index>\d+)\.(?P<name>.+)")
-MANY_NAMES = 12
 
 
 def add_all(fresh: torch.Tensor, residuals: Iterable[torch.Tensor]) -> torch.Tensor:
@@ -94,8 +90,23 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         self.row_adapters: list[str] | None = None
         self.merged_adapters = []
         self._active_adapter = []
-        # Adapters whose weights may be trained now: a switch need not visit the others, of which there may be many.
-        self._unfrozen: set[str] = set()
+
+    def __getattr__(self, name: str):
+        """A part of the wrapped module: models read parts of their modules, such as `output.dense`."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "base_layer":
+                raise
+            return getattr(self.base_layer, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """A part of the wrapped module is replaced there."""
+        base = self.__dict__.get("_modules", {}).get("base_layer")
+        if base is not None and (name in base._modules or name in base._parameters):
+            setattr(base, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def add(self, name: str, placement: str, adapter: nn.Module | None, norm: nn.Module | None) -> None:
         """Adds what the adapter `name` has at this module: a bottleneck or a fusion, a LayerNorm, or both."""
@@ -104,16 +115,24 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
             self.bottleneck_adapters[name] = adapter
         if norm is not None:
             self.bottleneck_norms[name] = norm
-        self._unfrozen.add(name)
         self._move_adapter_to_device_of_base_layer(name)
 
     def base_norm(self) -> nn.Module | None:
         """The base model's LayerNorm at this module, if it has one."""
         return None
 
-    def norm(self, name: str | None) -> nn.Module:
-        """The LayerNorm to use under the adapter `name`: its own copy, or the base model's."""
-        return self.bottleneck_norms[name] if name in self.bottleneck_norms else self.base_norm()
+    def norm(self, name: str | None, states: torch.Tensor) -> torch.Tensor:
+        """`states` through the LayerNorm under the adapter `name`: its own copy, or the base model's.
+
+        A copy is float32 on a base of half the precision; not every device takes states and weights that differ in it.
+        """
+        if name not in self.bottleneck_norms:
+            return self.base_norm()(states)
+        copy = self.bottleneck_norms[name]
+        dtype = next(copy.parameters()).dtype
+        if states.dtype == dtype or torch.is_autocast_enabled(states.device.type):
+            return copy(states)
+        return copy(states.to(dtype)).to(states.dtype)
 
     def added(self, name: str, states: torch.Tensor, *residuals: torch.Tensor) -> torch.Tensor:
         """The `residuals` and what the adapter or fusion `name` makes of `states`, added; all are (B, T, H)."""
@@ -143,19 +162,25 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
 
     def _mixed_forward(self, *inputs: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
         """Each row under its own adapter: one pass for each adapter, over its rows."""
-        batch = inputs[0].shape[0]
+        output = None
+        for name, rows in self._rows(inputs[0]).items():
+            part = self.adapted(name, *(x[rows] for x in inputs), **{key: x[rows] for key, x in kwargs.items()})
+            output = part.new_empty(len(inputs[0]), *part.shape[1:]) if output is None else output
+            output[rows] = part
+        return output
+
+    def _rows(self, states: torch.Tensor) -> dict[str | None, torch.Tensor]:
+        """By adapter (None: no adapter), the numbers of its rows in a batch of `states`."""
+        batch = len(states)
         if batch % len(self.row_adapters):
             raise ValueError(f"{len(self.row_adapters)} adapter_names for {batch} rows: give one for each row")
         # Beam search repeats each row in place.
         names = [name for name in self.row_adapters for _ in range(batch // len(self.row_adapters))]
-        output = None
-        for name in dict.fromkeys(names):
-            rows = torch.tensor([row for row, other in enumerate(names) if other == name], device=inputs[0].device)
-            chosen = None if name == NO_ADAPTER else name
-            part = self.adapted(chosen, *(x[rows] for x in inputs), **{key: x[rows] for key, x in kwargs.items()})
-            output = part.new_empty(batch, *part.shape[1:]) if output is None else output
-            output[rows] = part
-        return output
+        numbers = {name: [row for row, other in enumerate(names) if other == name] for name in dict.fromkeys(names)}
+        return {
+            None if name == NO_ADAPTER else name: torch.tensor(rows, device=states.device)
+            for name, rows in numbers.items()
+        }
 
     def set_adapter(self, adapter_names: str | list[str], inference_mode: bool = False) -> None:
         """As in PEFT, but for one adapter at a time.
@@ -163,26 +188,13 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         Raises:
             ValueError: more than one name.
         """
-        if not isinstance(adapter_names, str) and len(adapter_names) > 1:
-            raise ValueError(
-                f"{len(adapter_names)} adapters at once {adapter_names}: set one, or fuse them (FusionConfig)"
-            )
         names = [adapter_names] if isinstance(adapter_names, str) else list(adapter_names)
-        self.set_requires_grad(self._unfrozen.difference(names), False)
-        self.set_requires_grad(names, not inference_mode)
-        self._active_adapter = names
-
-    def set_requires_grad(self, adapter_names: str | Iterable[str], requires_grad: bool = True) -> None:
-        """Unfreezes or freezes the weights of the adapters named."""
-        for name in {adapter_names} if isinstance(adapter_names, str) else set(adapter_names):
-            for part in (self.bottleneck_adapters, self.bottleneck_norms):
-                if name in part:
-                    part[name].requires_grad_(requires_grad)
-            (self._unfrozen.add if requires_grad else self._unfrozen.discard)(name)
+        if len(names) > 1:
+            raise ValueError(f"{len(names)} adapters at once {names}: set one, or fuse them (FusionConfig)")
+        super().set_adapter(names, inference_mode=inference_mode)
 
     def delete_adapter(self, adapter_name: str) -> None:
         self.placements.pop(adapter_name, None)
-        self._unfrozen.discard(adapter_name)
         super().delete_adapter(adapter_name)
 
     def _get_base_layer_device_and_dtype(self, base_layer: nn.Module):
@@ -199,14 +211,13 @@ class SublayerOutput(BottleneckLayer):
     def adapted(self, name: str | None, hidden_states: torch.Tensor, input_tensor: torch.Tensor) -> torch.Tensor:
         """(B, T, inner size) and the sub-layer's input (B, T, H) to (B, T, H)."""
         projected = self.base_layer.dropout(self.base_layer.dense(hidden_states))
-        norm = self.norm(name)
         if name not in self.bottleneck_adapters:
-            return norm(projected + input_tensor)
+            return self.norm(name, projected + input_tensor)
         if self.placements[name] == "houlsby":
-            return norm(self.added(name, projected, projected, input_tensor))
+            return self.norm(name, self.added(name, projected, projected, input_tensor))
         total = projected + input_tensor
-        source = input_tensor if self.placements[name] == "parallel" else norm(total)
-        return norm(self.added(name, source, total))
+        source = input_tensor if self.placements[name] == "parallel" else self.norm(name, total)
+        return self.norm(name, self.added(name, source, total))
 
 
 class LayerNormOutput(BottleneckLayer):
@@ -217,28 +228,72 @@ class LayerNormOutput(BottleneckLayer):
 
     def adapted(self, name: str | None, total: torch.Tensor) -> torch.Tensor:
         """(B, T, H) to (B, T, H)."""
-        norm = self.norm(name)
         if name not in self.bottleneck_adapters:
-            return norm(total)
-        return norm(self.added(name, norm(total), total))
+            return self.norm(name, total)
+        return self.norm(name, self.added(name, self.norm(name, total), total))
 
 
 class ModuleOutput(BottleneckLayer):
-    """Around any other module from and to hidden states; the adapter reads its output, or in parallel its input."""
+    """Around any other module from and to hidden states; the adapter reads its output, or in parallel its input.
 
-    def adapted(self, name: str | None, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+    Of a module that returns a tuple, such as attention, the first part is adapted.
+    """
+
+    def adapted(self, name: str | None, *inputs, **kwargs):
         """(B, T, any) to (B, T, H); in parallel, the input has H features too."""
-        output = self.base_layer(states, *args, **kwargs)
+        output = self.base_layer(*inputs, **kwargs)
         if name not in self.bottleneck_adapters:
             return output
-        return self.added(name, states if self.placements[name] == "parallel" else output, output)
+        states = self._states(output)
+        return self._with_states(output, self.added(name, self._source(name, states, inputs, kwargs), states))
+
+    def _mixed_forward(self, *inputs, **kwargs):
+        """Each row under its own adapter: one pass through the module, and one through each adapter over its rows."""
+        output = self.base_layer(*inputs, **kwargs)
+        states = self._states(output)
+        mixed = states.clone()
+        for name, rows in self._rows(states).items():
+            if name in self.bottleneck_adapters:
+                mixed[rows] = self.added(name, self._source(name, states, inputs, kwargs)[rows], states[rows])
+        return self._with_states(output, mixed)
+
+    def _source(self, name: str, states: torch.Tensor, inputs: tuple, kwargs: dict) -> torch.Tensor:
+        """What the adapter `name` reads."""
+        if self.placements[name] != "parallel":
+            return states
+        return inputs[0] if inputs else next(iter(kwargs.values()))
+
+    def _states(self, output: object) -> torch.Tensor:
+        """The hidden states in a module's output; ValueError if it is neither a tensor nor a tuple that begins so."""
+        states = output[0] if isinstance(output, tuple) and output else output
+        if not isinstance(states, torch.Tensor):
+            raise ValueError(
+                f"an adapted {type(self.base_layer).__name__} returns a {type(output).__name__}: target a module that"
+                " returns hidden states, or a tuple that begins with them"
+            )
+        return states
+
+    @staticmethod
+    def _with_states(output: object, states: torch.Tensor) -> object:
+        return (states, *output[1:]) if isinstance(output, tuple) else states
+
+
+class LinearOutput(ModuleOutput):
+    """Around a linear layer; by this word in a class's name, PEFT's all-linear finds what is adapted already."""
 
 
 def wrap(module: nn.Module) -> BottleneckLayer:
     """The wrapper that fits `module`, from what it is made of."""
-    if all(hasattr(module, part) for part in ("dense", "dropout", "LayerNorm")):
+    if is_sublayer_output(module):
         return SublayerOutput(module)
+    if isinstance(module, (nn.Linear, Conv1D)):
+        return LinearOutput(module)
     return LayerNormOutput(module) if isinstance(module, nn.LayerNorm) else ModuleOutput(module)
+
+
+def is_sublayer_output(module: nn.Module) -> bool:
+    """Whether `module` is the end of a post-LayerNorm sub-layer, as in BERT."""
+    return all(hasattr(module, part) for part in ("dense", "dropout", "LayerNorm"))
 
 
 def outer_modules(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -255,147 +310,3 @@ def tuner_layers(model: nn.Module) -> dict[str, BottleneckLayer]:
     """The adapted modules of `model` by name, without what FSDP puts into names."""
     named = ((name, module) for name, module in outer_modules(model) if isinstance(module, BottleneckLayer))
     return {name.replace("_fsdp_wrapped_module.", ""): module for name, module in named}
-
-
-@dataclass(frozen=True)
-class Insertion:
-    """What a module of the base model gets: a bottleneck (the same one in the whole group) and a LayerNorm's copy."""
-
-    group: tuple | None
-    layer_norm: bool
-
-
-@dataclass(frozen=True)
-class Place:
-    """A module of the base model: its name, and where in which stack of numbered layers it is."""
-
-    name: str
-    stack: str
-    index: int
-    site: str
-
-    @property
-    def layer(self) -> tuple[str, int]:
-        return self.stack, self.index
-
-
-def places_in(model: nn.Module) -> list[Place]:
-    """Every module but the insides of what is adapted already; one outside numbered layers counts as its own layer."""
-    wrapped = tuple(f"{name}." for name in tuner_layers(model))
-    places = []
-    for name, _ in outer_modules(model):
-        if name and not name.startswith(wrapped):
-            found = IN_LAYER.fullmatch(name)
-            places.append(
-                Place(name, found["stack"], int(found["index"]), found["name"]) if found else Place(name, name, 0, name)
-            )
-    return places
-
-
-def plan_adapter(model: nn.Module, config: BottleneckConfig) -> dict[str, Insertion]:
-    """What each module that gets something gets, by its name in `model`.
-
-    Raises:
-        ValueError: the family is unknown, nothing matches, a layer in `leave_out` does not exist, there is no LayerNorm
-            to train, or a target is inside another one.
-    """
-    family = known_family(model) if config.target_modules is None else None
-    places = places_in(model)
-    if family is None:
-        adapted = {place.name for place in places if check_target_module_exists(config, place.name)}
-    else:
-        adapted = {place.name for place in places if re.fullmatch(getattr(family, config.placement), place.site)}
-    if not adapted:
-        raise ValueError(f"no module matches target_modules {config.target_modules}: {candidates(model)}")
-    check_nesting(adapted | adapted_inside(model, config), set(tuner_layers(model)))
-    normed = layer_norms(model, places, family) if config.train_layer_norm else set()
-    chosen = [place for place in places if place.name in adapted | normed]
-    layers = list(dict.fromkeys(place.layer for place in chosen))
-    check_leave_out(config, len(layers))
-    return {
-        place.name: Insertion(group_of(config, place) if place.name in adapted else None, place.name in normed)
-        for place in chosen
-        if layers.index(place.layer) not in config.leave_out
-    }
-
-
-def adapted_inside(model: nn.Module, config: BottleneckConfig) -> set[str]:
-    """Modules named in `target_modules` that are inside a module adapted earlier, by their names in the base model."""
-    if config.target_modules is None:
-        return set()
-    names = {name.replace(".base_layer", "") for name, _ in outer_modules(model) if ".base_layer." in name}
-    return {name for name in names if check_target_module_exists(config, name)}
-
-
-def group_of(config: BottleneckConfig, place: Place) -> tuple:
-    """Insertions of the same group share one bottleneck."""
-    if config.sharing == "none":
-        return (place.name,)
-    return place.stack, place.index // (1 if config.sharing == "layer" else config.sharing)
-
-
-def layer_norms(model: nn.Module, places: list[Place], family: Family | None) -> set[str]:
-    """Names of the layers' LayerNorms (or of the post-LayerNorm sub-layer outputs that hold them)."""
-    if family is None:
-        raise ValueError("train_layer_norm needs a family that we know: name the LayerNorms in modules_to_save instead")
-    matching = [place.name for place in places if re.fullmatch(family.layer_norm, place.site)]
-    found = {name for name in matching if any(True for _ in model.get_submodule(name).parameters())}
-    if not found:
-        raise ValueError("train_layer_norm is set, but the layers of this model have no LayerNorm: unset it")
-    return found
-
-
-def check_leave_out(config: BottleneckConfig, num_layers: int) -> None:
-    """ValueError if `leave_out` names a layer that does not exist, or every layer."""
-    beyond = [layer for layer in config.leave_out if layer >= num_layers]
-    if beyond:
-        raise ValueError(f"leave_out names layer {beyond[0]}: this model has layers 0 to {num_layers - 1}")
-    if len(set(config.leave_out)) == num_layers:
-        raise ValueError(f"leave_out names all {num_layers} layers: leave at least one in")
-
-
-def check_nesting(targets: set[str], wrapped: set[str]) -> None:
-    """ValueError if one adapted module is inside another: wrapping the outer one would rename the inner one."""
-    for inner in targets | wrapped:
-        parts = inner.split(".")
-        outside = {".".join(parts[:end]) for end in range(1, len(parts))}
-        for outer in sorted(outside & (targets | wrapped)):
-            raise ValueError(f"'{inner}' is inside '{outer}', and both are to be adapted: target one of the two")
-
-
-def known_family(model: nn.Module) -> Family:
-    """Where adapters go in `model`, by the model type of it or of the first model inside it that we know.
-
-    Raises:
-        ValueError: we know none; the text lists modules to name instead.
-    """
-    model_type = base_config(model).get("model_type")
-    if model_type not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise ValueError(
-            f"model type '{model_type}' is none of the families that we know ({known}): {candidates(model)}"
-        )
-    return FAMILIES[model_type]
-
-
-def candidates(model: nn.Module) -> str:
-    """Advice for an error: modules of numbered layers that give hidden states, by their name in the layer."""
-    hidden_size = base_config(model).get("hidden_size")
-    found = {}
-    for place in places_in(model):
-        module = model.get_submodule(place.name)
-        width = getattr(module, "out_features", getattr(module, "nf", None))
-        if place.site != place.name and (isinstance(module, nn.LayerNorm) or (width and width == hidden_size)):
-            found[place.site] = None
-    names = ", ".join(f"'{name}'" for name in list(found)[:MANY_NAMES])
-    return f"give target_modules, such as some of {names}" if found else "give target_modules"
-
-
-def base_config(model: nn.Module) -> dict:
-    """The configuration of `model`, or of the first model inside it whose family we know, as a dict."""
-    found = [getattr(module, "config", None) for _, module in outer_modules(model)]
-    configs = [config for config in found if hasattr(config, "model_type")]
-    known = [config for config in configs if config.model_type in FAMILIES]
-    config = (known or configs or [None])[0]
-    names = ("model_type", "hidden_size", "num_hidden_layers")
-    return {name: getattr(config, name, None) for name in names}

@@ -8,29 +8,20 @@ from functools import partial
 
 import torch
 from peft import PeftConfig
-from peft.tuners.tuners_utils import BaseTuner
+from peft.tuners.tuners_utils import BaseTuner, _ExcludedModule, _maybe_include_all_linear_layers
 from peft.utils.other import AuxiliaryTrainingWrapper
 from peft.utils.other import _set_adapter as set_auxiliary_adapter
 from torch import nn
 
-from .config import FusionConfig, MethodConfig
-from .fusion import add_penalty, build_fusion, check_alike, plan_fusion
-from .layer import (
-    IN_LAYER,
-    NO_ADAPTER,
-    Bottleneck,
-    BottleneckLayer,
-    Insertion,
-    SublayerOutput,
-    base_config,
-    outer_modules,
-    plan_adapter,
-    tuner_layers,
-    wrap,
-)
+from .config import BottleneckConfig, FusionConfig, MethodConfig
+from .fusion import add_penalty, build_fusion, check_summable, plan_fusion
+from .layer import NO_ADAPTER, Bottleneck, BottleneckLayer, outer_modules, tuner_layers, wrap
+from .plan import IN_LAYER, Insertion, base_config, hidden_width, is_excluded, plan_adapter
 
 PEFT_PREFIX = "base_model.model."
 MARK = ".bottleneck_adapters."
+# What is ours in a key of a state dict, whatever an adapter's name is.
+OURS = re.compile(r"\.(bottleneck_(?:adapters|norms))\.")
 
 
 class BottleneckModel(BaseTuner):
@@ -58,24 +49,28 @@ class BottleneckModel(BaseTuner):
             if add_penalty not in model._forward_hooks.values():
                 model.register_forward_hook(add_penalty)
         else:
-            self._plan = plan_adapter(model, config)
+            self._plan = plan_adapter(model, _maybe_include_all_linear_layers(config, model))
         self._built: dict[tuple, Bottleneck] = {}
         self._hidden_size = base["hidden_size"]
         config.trained_on = base
         super().inject_adapter(model, adapter_name, *args, **kwargs)
+        if isinstance(config.target_modules, set):
+            # PEFT's shorthands and shortenings; in order, so that the same adapter makes the same file.
+            config.target_modules = sorted(config.target_modules)
 
     def _prepare_adapter_config(self, peft_config: PeftConfig, model_config: dict) -> PeftConfig:
         return peft_config
 
-    def _check_target_module_exists(self, peft_config: PeftConfig, key: str) -> bool:
-        return key in self._plan
+    def _check_target_module_exists(self, peft_config: PeftConfig, key: str) -> bool | _ExcludedModule:
+        excluded = isinstance(peft_config, BottleneckConfig) and is_excluded(peft_config, key)
+        return _ExcludedModule() if excluded else key in self._plan
 
     def _create_and_replace(self, peft_config, adapter_name, target, target_name, parent, current_key) -> None:
         insertion = self._plan[current_key]
         if not isinstance(target, BottleneckLayer):
             target = wrap(target)
             self._replace_module(parent, target_name, target, None)
-        width = hidden_width(target, self._hidden_size)
+        width = hidden_width(target.base_layer, self._hidden_size)
         if isinstance(peft_config, FusionConfig):
             fusion = build_fusion(peft_config, width, attention_dropout(self.model))
             target.add(adapter_name, peft_config.placement, fusion, None)
@@ -97,6 +92,8 @@ class BottleneckModel(BaseTuner):
         for _, module in outer_modules(self.model):
             if isinstance(module, AuxiliaryTrainingWrapper):
                 set_auxiliary_adapter(module, adapter_name, inference_mode=inference_mode)
+                # PEFT freezes the copy that was active; any other may have been loaded to be trained.
+                module.set_requires_grad(module._adapters.difference(names), False)
             elif isinstance(module, BottleneckLayer):
                 module.set_adapter(adapter_name, inference_mode=inference_mode)
         self.active_adapter = adapter_name
@@ -119,9 +116,10 @@ class BottleneckModel(BaseTuner):
         """
         if len(adapters) != len(weights) or not adapters:
             raise ValueError(f"{len(weights)} weights for {len(adapters)} adapters: give one weight for each adapter")
+        weights = [float(weight) for weight in weights]
         if adapter_name in self.peft_config:
             raise ValueError(f"there is an adapter '{adapter_name}' already: choose another name")
-        check_alike(adapters, self.peft_config, base_config(self.model)["hidden_size"])
+        check_summable(adapters, self.peft_config, base_config(self.model)["hidden_size"])
         check_adapter_name(self.model, adapter_name)
         config = copy.deepcopy(self.peft_config[adapters[0]])
         config.modules_to_save = None
@@ -131,6 +129,20 @@ class BottleneckModel(BaseTuner):
             for parts in (layer.bottleneck_adapters, layer.bottleneck_norms):
                 if adapter_name in parts:
                     set_weighted_sum(parts[adapter_name], [parts[name] for name in adapters], weights)
+
+    def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
+        """Refused: pruning builds projections anew, without the adapters around them.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("heads cannot be pruned under adapters: prune the base model first, then add the adapters")
+
+    def _unload_and_optionally_merge(self, *args, **kwargs) -> nn.Module:
+        model = super()._unload_and_optionally_merge(*args, **kwargs)
+        for key in [key for key, hook in model._forward_hooks.items() if hook is add_penalty]:
+            del model._forward_hooks[key]
+        return model
 
     def _check_merge_allowed(self) -> None:
         raise ValueError(
@@ -159,7 +171,7 @@ class BottleneckModel(BaseTuner):
 
     @classmethod
     def _remove_adapter_name_from_key(cls, key: str, adapter_name: str) -> str:
-        return re.sub(rf"\.(bottleneck_(?:adapters|norms))\.{re.escape(adapter_name)}\.", r".\1.", key)
+        return re.sub(rf"{OURS.pattern}{re.escape(adapter_name)}\.", r".\1.", key)
 
     @classmethod
     def _remap_adapter_state_dict_for_load(cls, model, config, adapter_name, state_dict) -> dict:
@@ -168,8 +180,8 @@ class BottleneckModel(BaseTuner):
         Raises:
             ValueError: a weight is missing, left over or of another shape: the adapter is of another base model.
         """
-        remapped = {key: value for key, value in state_dict.items() if f".{cls.prefix}" not in key}
-        held = {portable_key(model, key): value for key, value in state_dict.items() if f".{cls.prefix}" in key}
+        remapped = {key: value for key, value in state_dict.items() if not OURS.search(key)}
+        held = {portable_key(model, key): value for key, value in state_dict.items() if OURS.search(key)}
         owners = bottleneck_owners(model, adapter_name)
         unused = dict(held)
         for key, weight in adapter_weights(model, adapter_name).items():
@@ -177,6 +189,8 @@ class BottleneckModel(BaseTuner):
             check_fits(adapter_name, saved_key, held.get(saved_key), weight)
             remapped[key] = held[saved_key]
             unused.pop(saved_key, None)
+        if isinstance(config, FusionConfig):
+            unused = {key for key in unused if not is_without_members(model, key, config.adapters)}
         if unused:
             raise ValueError(
                 f"the adapter '{adapter_name}' has weights for '{min(unused)}', which is not in this model:"
@@ -196,11 +210,13 @@ def check_base(config: MethodConfig, base: dict) -> None:
 
 
 def check_adapter_name(model: nn.Module, adapter_name: str) -> None:
-    """ValueError for a name that is also a module's: PEFT would take that module's weights for this adapter's."""
-    taken = {"base_model", "model", "bottleneck_adapters", "bottleneck_norms"}
+    """ValueError for a name that is a module's, whose weights PEFT would take for this adapter's, or a method's."""
+    taken = {"base_model", "model", "bottleneck_adapters", "bottleneck_norms", NO_ADAPTER}
     taken.update(part for name, _ in outer_modules(model) for part in name.split("."))
-    if adapter_name in taken or "." in adapter_name:
-        raise ValueError(f"'{adapter_name}' cannot name an adapter (a dot, or a module's name): choose another name")
+    if adapter_name in taken or "." in adapter_name or hasattr(nn.ModuleDict, adapter_name):
+        raise ValueError(
+            f"'{adapter_name}' cannot name an adapter (a dot, or a module's or method's name): choose another name"
+        )
 
 
 def check_known(names: Iterable[str], known: Iterable[str]) -> None:
@@ -224,19 +240,6 @@ def check_fits(adapter_name: str, key: str, saved: torch.Tensor | None, wanted: 
 def auxiliary_modules(model: nn.Module) -> list[AuxiliaryTrainingWrapper]:
     """Modules that PEFT keeps a copy of for each adapter, such as heads."""
     return [module for _, module in outer_modules(model) if isinstance(module, AuxiliaryTrainingWrapper)]
-
-
-def hidden_width(layer: BottleneckLayer, hidden_size: int | None) -> int:
-    """Features of the hidden states at `layer`: its projection's, or the model's.
-
-    Raises:
-        ValueError: neither is known.
-    """
-    base = layer.base_layer.dense if isinstance(layer, SublayerOutput) else layer.base_layer
-    width = getattr(base, "out_features", None) or hidden_size
-    if width is None:
-        raise ValueError(f"the hidden size at a {type(base).__name__} is unknown: target a Linear instead")
-    return width
 
 
 def attention_dropout(model: nn.Module) -> float:
@@ -270,6 +273,21 @@ def portable_key(model: nn.Module, key: str) -> str:
     return key.removeprefix(f"{base_prefix}.") if base_prefix else key
 
 
+def is_without_members(model: nn.Module, key: str, adapters: list[str]) -> bool:
+    """Whether a fusion's weight `key` (see `portable_key`) is of a layer that all of `adapters` leave out.
+
+    The `adapters` library has a fusion, which nothing goes through, in those layers too.
+    """
+    module = OURS.split(key)[0]
+    base_layers = {portable_key(model, name.replace(".base_layer", "")) for name, _ in outer_modules(model)}
+    place = IN_LAYER.fullmatch(module)
+    if place is None or module not in base_layers:
+        return False
+    held = [name for name, layer in tuner_layers(model).items() if set(adapters) & set(layer.bottleneck_adapters)]
+    places = [IN_LAYER.fullmatch(portable_key(model, name)) for name in held]
+    return place.group("stack", "index") not in [other.group("stack", "index") for other in places if other]
+
+
 def adapter_weights(model: nn.Module, adapter_name: str) -> dict[str, torch.Tensor]:
     """Weights of `adapter_name` in the adapted modules of `model`, a shared one under each of its keys."""
     found = {}
@@ -285,6 +303,7 @@ def adapter_weights(model: nn.Module, adapter_name: str) -> dict[str, torch.Tens
 @torch.no_grad()
 def set_weighted_sum(target: nn.Module, sources: list[nn.Module], weights: list[float]) -> None:
     """Sets each parameter of `target` to the weighted sum of the same parameter of `sources`."""
+    target.to(next(sources[0].parameters()).dtype)
     for name, parameter in target.named_parameters():
         terms = [weight * source.get_parameter(name) for source, weight in zip(sources, weights, strict=True)]
         parameter.copy_(sum(terms))

@@ -1,6 +1,7 @@
 """Tiny models with bottleneck adapters, which several test files share."""
 
 import hashlib
+import tempfile
 
 import torch
 from peft import PeftModel, get_peft_model
@@ -15,7 +16,7 @@ from transformers import (
 )
 
 from custom_models import PigLatinConfig, PigLatinForConditionalGeneration
-from custom_models.bottleneck import BottleneckConfig, BottleneckLayer
+from custom_models.bottleneck import BottleneckConfig, BottleneckLayer, FusionConfig
 
 SIZES = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 40}
 # Without the base model's own dropout, a training step can be compared exactly.
@@ -87,3 +88,25 @@ def pig_latin(architecture: type = PigLatinForConditionalGeneration, **options) 
     sizes = {"vocab_size": 20, "hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 64}
     layers = {"encoder_layers": 3, "decoder_layers": 3, "dropout": 0.0}
     return architecture(PigLatinConfig(**{**sizes, **layers, **options})).eval()
+
+
+def model_of(kind: str) -> nn.Module:
+    """A model with an adapter, shared if `kind` is 2; with a second one loaded to be trained; or with a fusion."""
+    sharing = {"2": 2}.get(kind, "none")
+    model = adapt(build(), "first", sharing=sharing, modules_to_save=["classifier"])
+    if kind == "loaded":
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            model.load_adapter(f"{folder}/first", "second", is_trainable=True)
+        model.add_adapter("third", BottleneckConfig(bottleneck_size=4, modules_to_save=["classifier"]))
+        randomise(model, "third")
+        model.set_adapter("third")
+    elif kind == "fusion":
+        model.add_adapter("second", BottleneckConfig(bottleneck_size=4))
+        randomise(model, "second")
+        torch.manual_seed(3)
+        model.add_adapter("fusion", FusionConfig(adapters=["first", "second"], modules_to_save=["classifier"]))
+        model.set_adapter("fusion")
+        # Only then is the penalty on the value matrices in the loss.
+        model.train()
+    return model

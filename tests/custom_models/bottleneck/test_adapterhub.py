@@ -153,16 +153,41 @@ UNSUPPORTED = {
     "mh_adapter": (True, "together are not supported: houlsby, pfeiffer and parallel placements are"),
     "scaling": ("channel", "scaling is 'channel'"),
     "init_weights": ("xavier", "init_weights is 'xavier', which is not supported: only bert, houlsby, mam_adapter"),
+    "non_linearity ": ("prelu", "non_linearity is 'prelu', whose trained weights"),
     "non_linearity": ("softsign2", "non_linearity is 'softsign2'"),
     "brand_new": (1, "the setting 'brand_new' is not one that we know"),
     "model_type": ("t5", "model_type is 't5', which is not supported: only bert, deberta-v2, distilbert"),
 }
 
 
+# What `adapters` saves of its other methods: settings that no bottleneck has, beside the one that says what they are.
+OTHER_METHODS = {
+    "lora": {"architecture": "lora", "alpha": 8, "attn_matrices": ["q", "v"], "composition_mode": "add", "r": 8},
+    "lora ia3": {"architecture": "lora", "alpha": 1, "composition_mode": "scale", "init_weights": "ia3", "r": 1},
+    "prefix_tuning": {"architecture": "prefix_tuning", "bottleneck_size": 512, "flat": False, "prefix_length": 30},
+}
+
+
+@pytest.mark.parametrize("method", OTHER_METHODS)
+def test_another_method_is_named_as_such(method, saved):
+    edit(saved, config=OTHER_METHODS[method])
+    with pytest.raises(ValueError, match=f"architecture is '{method.split()[0]}', .*only bottleneck adapters are"):
+        load_adapterhub(build(), saved)
+
+
+@pytest.mark.parametrize("settings", [{}, {"non_linearity": None}])
+def test_a_missing_activation_is_one_clear_error(settings, saved):
+    config = json.loads((saved / "adapter_config.json").read_text())["config"]
+    config.pop("non_linearity")
+    edit(saved, config=config | settings)
+    with pytest.raises(ValueError, match="the setting 'non_linearity' is missing"):
+        load_adapterhub(build(), saved)
+
+
 @pytest.mark.parametrize("setting", UNSUPPORTED)
 def test_an_unsupported_setting_is_named_not_ignored(setting, saved):
     value, message = UNSUPPORTED[setting]
-    edit(saved, **{setting: value})
+    edit(saved, **{setting.strip(): value})
     with pytest.raises(ValueError, match=message):
         load_adapterhub(build(), saved)
 
@@ -213,6 +238,9 @@ def test_what_adapters_has_no_equivalent_of_is_not_saved_for_it(tmp_path):
     refused = {
         "sharing is layer": adapt(build(), "a", sharing="layer"),
         "no equivalent of train_layer_norm": adapt(build(), "a", train_layer_norm=True),
+        "no equivalent of layers_to_transform": adapt(build(), "a", layers_to_transform=0),
+        "no equivalent of exclude_modules": adapt(build(), "a", exclude_modules=["layer.0.output"]),
+        "non_linearity is 'prelu', whose trained weights": adapt(build(), "a", non_linearity="prelu"),
         "'bert.pooler.dense.weight' is in modules_to_save": adapt(build(), "a", modules_to_save=["pooler"]),
     }
     for message, model in refused.items():
@@ -232,6 +260,24 @@ def test_what_adapters_has_no_equivalent_of_is_not_saved_for_it(tmp_path):
     edit_file.write_text(json.dumps(json.loads(edit_file.read_text()) | {"peft_type": "LORA"}))
     with pytest.raises(ValueError, match="its peft_type is LORA, not BOTTLENECK"):
         convert_to_adapterhub(tmp_path / "peft", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(None, None), (0.25, 0.25), (0.0, pytest.approx(0.0, abs=1e-9)), (None, 0.0)]
+)
+def test_a_fusions_dropout_keeps_its_meaning(ours, theirs):
+    """There, 0.0 is the same as none given: the base model's own attention dropout."""
+    from custom_models.bottleneck.hub_format import fusion_from_hub, fusion_to_hub
+
+    config = FusionConfig(adapters=["a", "b"], placement="pfeiffer", dropout=ours)
+    described = fusion_to_hub(config)
+    if theirs != 0.0 or ours is not None:
+        assert described["config"]["dropout_prob"] == theirs
+    assert bool(described["config"]["dropout_prob"]) == (ours is not None)
+    saved = described | {"model_type": "bert", "hidden_size": 32, "model_name": ""}
+    if isinstance(theirs, float):
+        saved["config"]["dropout_prob"] = theirs
+    assert fusion_from_hub(saved, {}).config.dropout == ours
 
 
 def test_a_failed_write_leaves_the_old_files_whole(saved, monkeypatch):

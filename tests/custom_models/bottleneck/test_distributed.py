@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.bottleneck_models import adapt, batch, build
+from support.bottleneck_models import adapt, batch, build, model_of
 from torch import nn
 
 from custom_models.bottleneck import BottleneckConfig, FusionConfig, fsdp_wrap_policy
@@ -15,21 +15,21 @@ WORKER = """
 import sys
 import torch
 from accelerate import Accelerator
-from support.bottleneck_models import adapt, batch, build
+from support.bottleneck_models import adapt, batch, build, model_of
 from custom_models.bottleneck import fsdp_wrap_policy
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 accelerator = Accelerator(cpu=True)
 assert accelerator.num_processes == 2
-rank, way, sharing, out = accelerator.process_index, sys.argv[1], sys.argv[2], sys.argv[3]
-model = adapt(build(), sharing=int(sharing) if sharing.isdigit() else sharing, modules_to_save=["classifier"])
+rank, way, kind, out = accelerator.process_index, *sys.argv[1:]
+model = model_of(kind)
 whole = batch(4)
 mine = {key: value[rank * 2 : rank * 2 + 2] for key, value in whole.items()}
 if way == "fsdp":
     is_unit, mesh = fsdp_wrap_policy(model), init_device_mesh("cpu", (2,))
     units = [module for module in model.modules() if is_unit(module)]
-    assert len(units) == 4, units
+    assert len(units) == (4 if kind == "2" else 3), units
     for unit in sorted(units, key=lambda unit: type(unit).__name__ != "Bottleneck"):
         fully_shard(unit, mesh=mesh)
     model = fully_shard(model, mesh=mesh)
@@ -53,13 +53,13 @@ torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("way", "sharing"), [("ddp", "none"), ("fsdp", "2")])
-def test_two_processes_train_what_one_does(way, sharing, tmp_path, run_module):
+@pytest.mark.parametrize(("way", "kind"), [("ddp", "none"), ("ddp", "loaded"), ("fsdp", "2"), ("fsdp", "fusion")])
+def test_two_processes_train_what_one_does(way, kind, tmp_path, run_module):
     """Two steps over halves of a batch end in the same adapters and head as two steps over the whole batch."""
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
-    run_module("torch.distributed.run", "--standalone", "--nproc_per_node", 2, worker, way, sharing, tmp_path / "out")
-    model = adapt(build(), sharing=int(sharing) if sharing.isdigit() else sharing, modules_to_save=["classifier"])
+    run_module("torch.distributed.run", "--standalone", "--nproc_per_node", 2, worker, way, kind, tmp_path / "out")
+    model = model_of(kind)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
     for _ in range(2):
         optimizer.zero_grad()

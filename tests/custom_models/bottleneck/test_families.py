@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from support.bottleneck_models import (
     base_hash,
     build,
     layers_of,
+    logits,
     pig_latin,
 )
 from torch import nn
@@ -158,6 +160,94 @@ def test_a_family_we_do_not_know_is_adapted_by_name():
     assert (changed - gpt2()(input_ids=ids).last_hidden_state).abs().max() > 1e-3
 
 
+def test_linear_layers_are_adapted_by_peft_s_shorthand(tmp_path):
+    """all-linear: every linear layer but the head, each at its own width; the names are saved, in order."""
+    model = adapt(build(), target_modules="all-linear", task_type="SEQ_CLS")
+    assert len(layers_of(model)) == 3 * 6 + 1
+    assert not any("classifier" in name for name in layers_of(model))
+    widths = {layer.bottleneck_adapters["default"].up.out_features for layer in layers_of(model).values()}
+    assert widths == {32, 40}
+    model.save_pretrained(tmp_path)
+    names = json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"]
+    assert names == sorted(names) and len(names) > 1
+    again = PeftModel.from_pretrained(build(), tmp_path).eval()
+    assert torch.equal(logits(again), logits(model))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"layers_to_transform": 1}, {"encoder.1", "decoder.1"}),
+        ({"layers_to_transform": [0, 2], "layers_pattern": "decoder.layers"}, {"decoder.0", "decoder.2"}),
+        ({"layers_to_transform": [2], "layers_pattern": ["encoder.layers"]}, {"encoder.2"}),
+        ({"exclude_modules": ["cross_attention.output", "layers.0.feed_forward"], "leave_out": [1, 2, 4, 5]}, None),
+        ({"exclude_modules": r"decoder\..*"}, {"encoder.0", "encoder.1", "encoder.2"}),
+    ],
+)
+def test_layers_and_modules_are_chosen_as_in_peft(options, expected):
+    """`layers_to_transform` counts within a stack that `layers_pattern` may name; `exclude_modules` takes some out."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = adapt(pig_latin(), train_layer_norm=True, **options)
+    assert not any("exclude_modules" in str(warning.message) for warning in caught), "PEFT thinks nothing was excluded"
+    names = list(layers_of(model))
+    if expected is not None:
+        layers = {re.search(r"(encoder|decoder)\.layers\.(\d)", name).group(1, 2) for name in names}
+        assert {".".join(layer) for layer in layers} == expected
+    else:
+        adapted = [name for name in names if layers_of(model)[name].bottleneck_adapters]
+        assert [name.partition(".layers.0.")[2] for name in adapted] == ["attention.output"] * 2
+
+
+def test_what_is_excluded_changes_no_layers_number():
+    model = adapt(build(), exclude_modules=["layer.0.output", "layer.0.attention.output"], leave_out=[1])
+    assert {name.split(".layer.")[1][0] for name in layers_of(model)} == {"2"}
+
+
+def test_a_layer_norm_is_adapted_in_a_model_without_a_configuration():
+    """Its width is its own."""
+    model = adapt(nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6)), target_modules=["1"])
+    assert next(iter(layers_of(model).values())).bottleneck_adapters["default"].up.out_features == 6
+    assert model(torch.randn(2, 3, 6)).shape == (2, 3, 6)
+
+
+@pytest.mark.parametrize("placement", ["houlsby", "parallel"])
+def test_of_a_module_that_returns_a_tuple_the_first_part_is_adapted(placement):
+    """Attention returns its weights too; rows under different adapters work there as well."""
+    model = adapt(gpt2(), "first", target_modules=["attn"], placement=placement)
+    attention = next(iter(layers_of(model).values()))
+    states = torch.randn(2, 5, 32)
+    plain, adapted = attention.base_layer(states), attention(states)
+    assert isinstance(adapted, tuple) and len(adapted) == len(plain)
+    source = states if placement == "parallel" else plain[0]
+    torch.testing.assert_close(adapted[0], plain[0] + attention.bottleneck_adapters["first"](source))
+    ids = {"input_ids": torch.arange(12).view(2, 6)}
+    alone, base = model(**ids).last_hidden_state, gpt2()(**ids).last_hidden_state
+    mixed = model(**ids, adapter_names=["first", "__base__"]).last_hidden_state
+    torch.testing.assert_close(mixed, torch.stack([alone[0], base[1]]), atol=1e-5, rtol=1e-5)
+
+
+def test_a_module_that_returns_no_hidden_states_is_one_clear_error():
+    class Named(nn.Linear):
+        def forward(self, states):
+            return {"states": super().forward(states)}
+
+    model = adapt(nn.Sequential(Named(6, 6)), target_modules=["0"])
+    with pytest.raises(ValueError, match="an adapted Named returns a dict: target a module that returns hidden states"):
+        model(torch.randn(2, 3, 6))
+
+
+def test_parts_of_a_wrapped_module_are_read_and_replaced_through_it():
+    """Model code reads `output.dense.weight` and the like, and some replaces a part."""
+    model = adapt(build())
+    output = model.base_model.model.bert.encoder.layer[0].output
+    assert output.dense is output.base_layer.dense
+    output.dense = nn.Linear(40, 32)
+    assert output.dense is output.base_layer.dense and "dense" not in dict(output.named_children())
+    with pytest.raises(AttributeError, match="'no_such_part'"):
+        output.no_such_part  # noqa: B018
+
+
 # ---- What is refused
 
 REFUSED = {
@@ -174,7 +264,10 @@ REFUSED = {
     "sharing word": ({"sharing": "all"}, "sharing is 'all': choose none, layer, or a number"),
     "sharing 0": ({"sharing": 0}, "sharing is 0"),
     "leave_out": ({"leave_out": [-1]}, "leave_out is -1"),
-    "unknown field": ({"bottleneck_sise": 8}, "no field 'bottleneck_sise': did you mean 'bottleneck_size'"),
+    "pattern alone": ({"layers_pattern": "layer"}, "layers_pattern is given without layers_to_transform"),
+    "layers twice": ({"layers_to_transform": 1, "leave_out": [0]}, "both leave_out and layers_to_transform"),
+    "layers by expression": ({"layers_to_transform": 1, "target_modules": ".*mlp"}, "name the modules in a list"),
+    "layer -1": ({"layers_to_transform": [-1]}, "a layer in layers_to_transform is -1"),
 }
 
 
@@ -185,6 +278,13 @@ def test_a_wrong_setting_is_one_clear_error(case):
         BottleneckConfig(**options)
 
 
+def test_a_misspelt_field_is_named_with_the_nearest():
+    """The type of error and its beginning are those of PEFT's configurations."""
+    message = "BottleneckConfig got an unexpected keyword argument 'bottleneck_sise': did you mean 'bottleneck_size'"
+    with pytest.raises(TypeError, match=message):
+        BottleneckConfig(bottleneck_sise=8)
+
+
 IMPOSSIBLE = {
     "unknown family": (gpt2, {}, "model type 'gpt2' is none of the families that we know (bert, .*'attn.c_proj'"),
     "no such target": (gpt2, {"target_modules": ["mpl"]}, "no module matches target_modules .*'mlp.c_proj'"),
@@ -192,6 +292,15 @@ IMPOSSIBLE = {
     "no such layer": (build, {"leave_out": [3]}, "leave_out names layer 3: this model has layers 0 to 2"),
     "no layer left": (build, {"leave_out": [0, 1, 2]}, "leave_out names all 3 layers"),
     "norms by name": (gpt2, {"target_modules": ["mlp"], "train_layer_norm": True}, "modules_to_save instead"),
+    "parallel": (
+        gpt2,
+        {"target_modules": ["mlp.c_proj"], "placement": "parallel"},
+        "'h.0.mlp.c_proj' takes 128 .* 32:",
+    ),
+    "no width": (lambda: nn.Sequential(nn.GELU()), {"target_modules": ["0"]}, "hidden size at a GELU is unknown"),
+    "all excluded": (build, {"exclude_modules": ["output"]}, r"exclude_modules \['output'\] leaves no module to adapt"),
+    "transformed layer": (build, {"layers_to_transform": [1, 5]}, r"names layer 5: .* in layers \[0, 1, 2\]"),
+    "no such stack": (build, {"layers_to_transform": 1, "layers_pattern": "h"}, r"names layer 1: .* in layers \[\]"),
     "no norms": (lambda: pig_latin(layer_norm="none"), {"train_layer_norm": True}, "have no LayerNorm: unset it"),
 }
 
@@ -206,7 +315,17 @@ def test_what_does_not_fit_the_model_is_one_clear_error(case):
     assert not layers_of(model), "the model is left as it was"
 
 
-@pytest.mark.parametrize("name", ["output", "a.b", "model", "bottleneck_norms"])
+@pytest.mark.parametrize("name", ["bottleneck_", "bottleneck", "norms"])
+def test_a_name_like_the_methods_prefix_is_saved_and_loaded(name, tmp_path):
+    """Its head's keys contain the prefix, but are not the adapter's."""
+    model = adapt(build(), name, modules_to_save=["classifier"])
+    nn.init.normal_(model.base_model.model.classifier.modules_to_save[name].weight)
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(build(), tmp_path / name, adapter_name=name).eval()
+    assert torch.equal(logits(again), logits(model))
+
+
+@pytest.mark.parametrize("name", ["output", "a.b", "model", "bottleneck_norms", "__base__", "half"])
 def test_an_adapter_cannot_have_a_modules_name(name):
     """PEFT would leave that module's weights out of every other adapter's file."""
     model = adapt(build())
@@ -223,6 +342,8 @@ def test_misuse_of_a_model_is_one_clear_error():
         model.merge_and_unload()
     with pytest.raises(ValueError, match="cannot be merged"):
         model.merge_adapter()
+    with pytest.raises(ValueError, match="prune the base model first"):
+        model.prune_heads({0: [0]})
     with pytest.raises(ValueError, match="no adapter 'other'"):
         model.base_model.set_adapter("other")
     model.add_adapter("other", BottleneckConfig())
@@ -259,7 +380,7 @@ def test_the_wrong_base_is_one_clear_error(tmp_path):
 
 
 def test_a_damaged_file_is_one_clear_error(tmp_path):
-    """Cut short in the weights or in the header, or with a field that no version has."""
+    """Cut short in the weights or in the header."""
     adapt(build()).save_pretrained(tmp_path / "whole")
     for length in (4, 100, -40):
         shutil.copytree(tmp_path / "whole", tmp_path / f"cut{length}")
@@ -269,8 +390,17 @@ def test_a_damaged_file_is_one_clear_error(tmp_path):
             PeftModel.from_pretrained(build(), file.parent)
         with pytest.raises(ValueError, match="is cut short"):
             adapt(build(), "other").load_adapter(file.parent, "again")
-    config = tmp_path / "whole" / "adapter_config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"placment": "houlsby"}))
-    for read in (PeftConfig.from_pretrained, lambda folder: PeftModel.from_pretrained(build(), folder)):
-        with pytest.raises(ValueError, match="no field 'placment': did you mean 'placement'"):
-            read(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("read_class", [PeftConfig, BottleneckConfig])
+def test_a_field_that_no_version_has_is_ignored_with_a_warning(read_class, tmp_path):
+    """As PEFT does, so that an adapter of a newer version loads; the warning names the nearest field."""
+    model = adapt(build(), placement="pfeiffer")
+    model.save_pretrained(tmp_path)
+    config = tmp_path / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"placment": "houlsby", "zz": 1}))
+    with pytest.warns(UserWarning, match="Unexpected keyword arguments .*'placment': did you mean 'placement'"):
+        assert read_class.from_pretrained(tmp_path).placement == "pfeiffer"
+    with pytest.warns(UserWarning, match="for class BottleneckConfig, these are ignored"):
+        again = PeftModel.from_pretrained(build(), tmp_path)
+    assert torch.equal(logits(again.eval()), logits(model))

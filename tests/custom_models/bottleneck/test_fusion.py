@@ -138,6 +138,24 @@ def test_the_penalty_pulls_values_to_identity(task_type):
     assert fusion_penalty(model) == 0.0
 
 
+@pytest.mark.parametrize("task_type", [None, "SEQ_CLS"])
+def test_the_penalty_is_in_the_loss_of_a_tuple_too(task_type):
+    """With return_dict=False the loss comes first; without labels, nothing is added to the logits."""
+    model = fused(adapters={"task_type": task_type}, regularization=0.5).train()
+    expected = model(**batch()).loss
+    loss, scores = model(**batch(), return_dict=False)[:2]
+    assert torch.equal(loss, expected) and fusion_penalty(model) > 1
+    inputs = {key: value for key, value in batch().items() if key != "labels"}
+    assert torch.equal(model(**inputs, return_dict=False)[0], scores)
+
+
+def test_an_unloaded_model_has_the_base_models_loss():
+    model = fused(regularization=0.5).train()
+    base = model.unload()
+    assert not base._forward_hooks
+    torch.testing.assert_close(base(**batch()).loss, build().train()(**batch()).loss)
+
+
 def test_what_each_layer_listens_to_is_returned():
     """Weights over the adapters for every token, by layer; they add up to one, and are recorded only when asked for."""
     model = fused()
@@ -208,9 +226,10 @@ def test_adapters_that_differ_are_not_fused():
         ({"adapters": list(NAMES), "method": "max"}, "method is 'max': choose one of attention, average"),
         ({"adapters": list(NAMES), "regularization": -1}, "regularization is -1"),
         ({"adapters": list(NAMES), "dropout": 2}, "dropout is 2"),
-        ({"adapters": list(NAMES), "regularisation": 1}, "did you mean 'regularization'"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_error(options, message):
     with pytest.raises(ValueError, match=message):
         FusionConfig(**options)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'regularisation': did you mean 'regularization'"):
+        FusionConfig(adapters=list(NAMES), regularisation=1)

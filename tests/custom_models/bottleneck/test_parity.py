@@ -22,7 +22,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from custom_models.bottleneck import BottleneckConfig, fusion_penalty, record_attention
+from custom_models.bottleneck import BottleneckConfig, FusionConfig, fusion_penalty, record_attention
 from custom_models.bottleneck.adapterhub import convert_to_peft, load_adapterhub, save_adapterhub
 
 adapters = pytest.importorskip("adapters", reason="the adapters library needs transformers 4.57")
@@ -156,6 +156,65 @@ def test_a_fusion_of_three_is_theirs(family, placement, tmp_path):
     torch.testing.assert_close(fusion_penalty(ours), theirs.base_model.get_fusion_regularization_loss())
 
 
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_fusion_over_adapters_that_leave_layers_out_is_theirs(on_disk, tmp_path):
+    """`adapters` saves weights of fusions in the left-out layers too, which nothing goes through."""
+    theirs = their_fusion("bert", adapters.SeqBnConfig(leave_out=[0, 2], reduction_factor=8), tmp_path)
+    assert any(".layer.0." in key for key in load_file(tmp_path / "fusion" / "model_adapter_fusion.safetensors"))
+    if on_disk:
+        for name in (*FUSED, "fusion"):
+            convert_to_peft(str(tmp_path / name), str(tmp_path / "peft" / name))
+        ours = PeftModel.from_pretrained(build("bert"), tmp_path / "peft" / "mnli", adapter_name="mnli")
+        for name in (*FUSED[1:], "fusion"):
+            ours.load_adapter(tmp_path / "peft" / name, name)
+        ours.set_adapter("fusion")
+    else:
+        ours = our_fusion("bert", tmp_path)
+    batch = random_batch("bert")
+    torch.testing.assert_close(ours.eval()(**batch).logits, theirs(**batch).logits, atol=1e-5, rtol=0)
+    save_adapterhub(ours, tmp_path / "back", ours.active_adapter)
+    loaded = build("bert")
+    adapters.init(loaded)
+    for name in FUSED:
+        loaded.load_adapter(str(tmp_path / name), use_safetensors=True)
+    loaded.load_adapter_fusion(str(tmp_path / "back"), set_active=True, use_safetensors=True)
+    torch.testing.assert_close(loaded.eval()(**batch).logits, theirs(**batch).logits, atol=1e-5, rtol=0)
+
+
+def test_weights_of_a_layer_that_is_not_there_are_still_refused(tmp_path):
+    """A fusion of a deeper model is not one over adapters with layers left out."""
+    their_fusion("bert", adapters.SeqBnConfig(leave_out=[0], reduction_factor=8), tmp_path)
+    file = tmp_path / "fusion" / "model_adapter_fusion.safetensors"
+    weights = load_file(file)
+    save_file(weights | {key.replace(".layer.2.", ".layer.7."): w.clone() for key, w in weights.items()}, file)
+    with pytest.raises(ValueError, match=r"layer\.7\..* is not in this model"):
+        our_fusion("bert", tmp_path)
+
+
+@pytest.mark.parametrize("dropout", [None, 0.0, 0.4])
+def test_a_fusions_dropout_is_theirs(dropout, tmp_path):
+    """In both directions, the modules drop with the same probability: 0.0 there means the model's own, 0.1 here."""
+    theirs = their_model("bert", "seq_bn", FUSED)
+    theirs.add_adapter_fusion(list(FUSED), config=adapters.DynamicAdapterFusionConfig(dropout_prob=dropout))
+    for name in FUSED:
+        theirs.save_adapter(str(tmp_path / name), name, use_safetensors=True)
+    theirs.save_adapter_fusion(str(tmp_path / "fusion"), list(FUSED), use_safetensors=True)
+    ours = our_fusion("bert", tmp_path)
+    name = ours.active_adapter
+    modules = [module for key, module in ours.named_modules() if key.endswith(f"bottleneck_adapters.{name}.dropout")]
+    assert {module.p for module in modules} == {dropout or 0.1}
+    ours.add_adapter("none", FusionConfig(adapters=list(FUSED), dropout=0.0))
+    for adapter, expected in ((name, dropout or 0.1), ("none", 0.0)):
+        save_adapterhub(ours, tmp_path / "back", adapter)
+        loaded = build("bert")
+        adapters.init(loaded)
+        for member in FUSED:
+            loaded.load_adapter(str(tmp_path / member), use_safetensors=True)
+        loaded.load_adapter_fusion(str(tmp_path / "back"), use_safetensors=True)
+        there = [module.p for key, module in loaded.named_modules() if key.endswith("mnli,qqp,sst.dropout")]
+        assert there == pytest.approx([expected] * 3, abs=1e-9)
+
+
 @pytest.mark.parametrize(("family", "placement"), MATRIX)
 def test_ours_loads_there_and_comes_back_bit_for_bit(family, placement, tmp_path):
     """Nothing is lost by keeping an adapter with its head in either format, and `adapters` runs what we save."""
@@ -264,7 +323,7 @@ for case in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     torch.testing.assert_close(model(**saved).logits, expected, atol=1e-5, rtol=0)
     print(case.name)
 """
-NEWEST = Path(__file__).parent.parent / ".venv-v5" / "bin" / "python"
+NEWEST = Path(__file__).resolve().parents[3] / ".venv-v5" / "bin" / "python"
 
 
 @pytest.mark.slow
