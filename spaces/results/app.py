@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import gradio as gr
-from drawing import SORTS, draw_parts, show
+from drawing import draw_parts
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from rows import SORTS, show
 from study import Library, Run, Score, Study, average
 
 ALL, OWN = "all", "as reported"
@@ -158,7 +159,7 @@ def build(app: App) -> gr.Blocks:
         shown = [score, sentences, parts, figures, runs]
         gr.on([page.load, study.input], app.open, [study, sort, words], shown, **private)
         gr.on([score.input, sort.input], app.draw, [study, score, sort], parts, **private)
-        words.input(app.list_runs, [study, words], runs, **private)
+        words.change(app.list_runs, [study, words], runs, **private)
         gr.api(app.results, api_name="results")
         gr.api(app.study, api_name="study")
     return page.queue(max_size=64, default_concurrency_limit=2)

@@ -4,10 +4,10 @@ A check takes a value and its place in the file, and returns what is kept of it.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-MAX_NAME, MAX_MARKDOWN, MAX_NAMES, MAX_ITEMS = 200, 5_000, 60, 500
-MAX_NUMBER, MAX_COUNT = 1e100, 2**53  # sums of such numbers stay finite; browsers round larger counts
+MAX_NAME, MAX_MARKDOWN, MAX_NAMES, MAX_ITEMS = 200, 5_000, 100, 500
+MAX_NUMBER, MAX_COUNT = 1e100, 2**53  # sums and quotients stay finite; browsers round larger counts
 
 Check = Callable[[Any, str], Any]
 
@@ -16,7 +16,7 @@ class BrokenFileError(ValueError):
     """A file that cannot be shown; the message says why."""
 
 
-def refuse(where: str, why: str) -> None:
+def refuse(where: str, why: str) -> NoReturn:
     raise BrokenFileError(f"broken: {where} {why}")
 
 
@@ -41,7 +41,7 @@ def number(value: Any, where: str) -> float:
         refuse(where, "is missing" if value is None else "is not a number")
     if not abs(value) <= MAX_NUMBER:
         refuse(where, "is not finite" if isinstance(value, float) else "is too large")
-    return float(value)
+    return float(value) if abs(value) > 1 / MAX_NUMBER else 0.0
 
 
 def whole(value: Any, where: str) -> int:
@@ -111,8 +111,8 @@ def spanned(check: Check) -> Check:
 
 
 def score(value: Any, where: str) -> float | None:
-    """Of a value of a fit, beside which `ci` is an object of intervals."""
-    return None if where == "fit.ci" else number(value, where)
+    """Of a number of a fit, beside which `ci` is an object of intervals."""
+    return number(value, where) if isinstance(value, int | float) else None
 
 
 RESULTS = record(

@@ -1,18 +1,21 @@
-"""A part of a study as HTML: a dot plot, whose rows say more when pointed at or focused, and a table."""
+"""The parts of a study as HTML: dot plots, whose rows say more when pointed at or focused, each with its table."""
 
 import html
 import math
 from dataclasses import dataclass
 
+from rows import describe, kind, show, sort_rows, table
+
 MAX_PARTS, OPEN_PARTS, MAX_ROWS, MAX_DOTS = 20, 3, 40, 30
-SHAPES = {  # a verdict has a colour and a shape; the shapes reach 6 pixels from their middle
+CIRCLE = "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z"
+SHAPES = {  # a verdict has a shape beside its colour; each is drawn around the mean
+    "baseline": "M-6 0L0-6L6 0L0 6Z",
     "better": "M-6 5L0-6L6 5Z",
     "worse": "M-6-5L0 6L6-5Z",
-    "baseline": "M-6 0L0-6L6 0L0 6Z",
-    "unsure": "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z",
-    "plain": "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z",
+    "unsure": CIRCLE,
+    "plain": CIRCLE,
 }
-SORTS = ("score", "trained parameters", "name")
+LEFT, RIGHT = "M0 0L7-4V4Z", "M0 0L-7-4V4Z"
 
 
 @dataclass(frozen=True)
@@ -25,15 +28,16 @@ class Axis:
         """From the lowest to the highest dot, with intervals and reference as far as they leave the dots apart."""
         dots = [value for row in rows for value in (row["mean"], *row["values"].values())]
         low, high = min(dots), max(dots)
-        spread = high - low
-        if spread <= 1e-9 * max(abs(low), abs(high)):
-            spread = 0.05 * max(abs(low), abs(high)) or 0.05
+        size, spread = max(abs(low), abs(high)), high - low
+        if spread <= 1e-9 * size:
+            spread = 0.05 * size or 0.05
         ends = [end for row in rows for end in (row["low"], row["high"]) if end is not None]
         ends = [min(max(end, low - spread), high + spread) for end in ends] or [low - spread / 2, high + spread / 2]
         if part["reference"] and low - 2 * spread <= part["reference"]["value"] <= high + 2 * spread:
             ends.append(part["reference"]["value"])
         low, high = min(low, *ends), max(high, *ends)
-        return cls(low - 0.04 * (high - low), high + 0.04 * (high - low))
+        margin = 0.04 * max(high - low, 1e-9 * size)
+        return cls(low - margin, high + margin)
 
     def place(self, value: float) -> str:
         """Where a value is, from 0 to 100 %."""
@@ -46,7 +50,7 @@ class Axis:
         """About five round numbers, and how they are written."""
         raw = (self.high - self.low) / 5
         power = 10.0 ** math.floor(math.log10(raw))
-        step = next(step * power for step in (1, 2, 5, 10) if step * power >= raw * 0.99)
+        step = next((digit * power for digit in (1, 2, 5) if digit * power >= raw * 0.99), 10 * power)
         decimals = max(0, -math.floor(math.log10(step)))
         numbers = [index * step for index in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
         plain = decimals < 7 and abs(self.high) < 1e7
@@ -70,22 +74,6 @@ def draw_part(part: dict, sort: str, is_open: bool) -> str:
     return f'<details class="part"{" open" * is_open}>{title}{body}</details>'
 
 
-def sort_rows(part: dict, sort: str) -> list[dict]:
-    if sort == "name":
-        return sorted(part["rows"], key=lambda row: row["setting"])
-    if sort == "trained parameters":
-        return sorted(part["rows"], key=lambda row: (row["trained"] is None, row["trained"]))
-    return sorted(part["rows"], key=lambda row: row["mean"], reverse=part["higher_is_better"])
-
-
-def kind(part: dict, row: dict) -> str:
-    """Of `SHAPES`, by the row's verdict."""
-    if row["setting"] == part["baseline"]:
-        return "baseline"
-    found = next((name for name in ("better", "worse") if row["verdict"].lower().startswith(name)), "unsure")
-    return found if row["verdict"] else "plain"
-
-
 def dot_plot(part: dict, rows: list[dict]) -> str:
     """Every seed, mean and interval of each setting on one axis, lines for baseline and reference, and a key."""
     axis = Axis.around(part, rows)
@@ -97,129 +85,59 @@ def dot_plot(part: dict, rows: list[dict]) -> str:
     )
     labels = "".join(f'<span style="left:{axis.place(number)}">{label}</span>' for number, label in axis.ticks())
     body = "".join(draw_row(part, row, axis) for row in rows)
-    return (
-        f'<div class="plot"><div class="lines">{lines}</div>{body}<div class="axis">{labels}</div></div>'
-        f"{key(part, rows, axis)}"
-    )
+    plot = f'<div class="plot"><div class="lines">{lines}</div>{body}<div class="axis">{labels}</div></div>'
+    return plot + key(part, rows, axis)
 
 
 def levels(part: dict, rows: list[dict]) -> dict[str, float]:
     """The vertical lines: the baseline's mean and the reference."""
-    baseline = {"baseline": row["mean"] for row in rows if row["setting"] == part["baseline"]}
+    means = {row["setting"]: row["mean"] for row in rows}
+    baseline = {"baseline": means[part["baseline"]]} if part["baseline"] in means else {}
     return baseline | ({"reference": part["reference"]["value"]} if part["reference"] else {})
 
 
 def draw_row(part: dict, row: dict, axis: Axis) -> str:
-    name, mean = html.escape(row["setting"]), axis.place(row["mean"])
-    marks = ""
-    if row["low"] is not None:
-        marks += f'<line x1="{axis.place(row["low"])}" x2="{axis.place(row["high"])}" y1="15" y2="15"/>'
-        marks += "".join(f'<svg x="{x}" y="15"><path d="{d}"/></svg>' for x, d in beyond(row, axis))
-    for index, (seed, value) in enumerate(list(row["values"].items())[:MAX_DOTS]):
-        title = html.escape(f"seed {seed}: {show(value)}")
-        height = 15 + 7 * (index % 3 - 1) if len(row["values"]) > 1 else 15
-        marks += f'<circle cx="{axis.place(value)}" cy="{height}" r="3"><title>{title}</title></circle>'
-    marks += f'<svg x="{mean}" y="15"><path class="mean" d="{SHAPES[kind(part, row)]}"/></svg>'
-    lines = describe(part, row)
-    tip = "".join(f"<span>{html.escape(line)}</span>" for line in lines)
+    lines = [html.escape(line) for line in describe(part, row, MAX_DOTS)]
+    tip = "".join(f"<span>{line}</span>" for line in lines)
     return (
-        f'<div class="row {kind(part, row)}" tabindex="0" role="img" aria-label="{html.escape("; ".join(lines))}">'
-        f'<b>{name}</b><svg class="marks" aria-hidden="true">{marks}</svg><span class="value">{show(row["mean"])}</span>'
-        f'<div class="tip" aria-hidden="true">{tip}</div></div>'
+        f'<div class="row {kind(part, row)}" tabindex="0" role="img" aria-label="{"; ".join(lines)}">'
+        f'<b>{lines[0]}</b><svg class="marks" aria-hidden="true">{marks(part, row, axis)}</svg>'
+        f'<span class="value">{show(row["mean"])}</span><div class="tip" aria-hidden="true">{tip}</div></div>'
     )
 
 
-def beyond(row: dict, axis: Axis) -> list[tuple[str, str]]:
-    """Arrow heads where an interval goes on beyond the axis."""
-    left = [("0%", "M0 0L7-4V4Z")] * (row["low"] < axis.low)
-    return left + [("100%", "M0 0L-7-4V4Z")] * (row["high"] > axis.high)
-
-
-def describe(part: dict, row: dict) -> list[str]:
-    """A row in words."""
-    lines = [row["setting"], f"{part['metric_name']} {score(row)}, n = {row['n']}"]
+def marks(part: dict, row: dict, axis: Axis) -> str:
+    """Interval, with an arrow head where it goes on beyond the axis; seeds, at three heights; and the mean."""
+    drawn = ""
     if row["low"] is not None:
-        lines.append(f"95 % interval {show(row['low'])} to {show(row['high'])}")
-    if len(row["values"]) > 1:
-        seeds = [f"{seed}: {show(value)}" for seed, value in list(row["values"].items())[:MAX_DOTS]]
-        lines.append(f"seeds {', '.join(seeds)}")
-    if row["trained"] is not None:
-        lines.append(f"trains {row['trained']:,} parameters{f' ({share(row)})' * bool(share(row))}")
-    if row["difference"]:
-        lines.append(f"difference to {part['baseline']}: {difference(row)} ({row['difference']['method']})")
-    return lines + [row["verdict"]] * bool(row["verdict"])
+        drawn += f'<line x1="{axis.place(row["low"])}" x2="{axis.place(row["high"])}" y1="15" y2="15"/>'
+        drawn += mark("0%", LEFT) * (row["low"] < axis.low) + mark("100%", RIGHT) * (row["high"] > axis.high)
+    values = list(row["values"].items())[:MAX_DOTS]
+    for index, (seed, value) in enumerate(values):
+        title = html.escape(f"seed {seed}: {show(value)}")
+        height = 15 + 7 * (index % 3 - 1) * (len(values) > 1)
+        drawn += f'<circle cx="{axis.place(value)}" cy="{height}" r="3"><title>{title}</title></circle>'
+    return drawn + mark(axis.place(row["mean"]), SHAPES[kind(part, row)], "mean")
+
+
+def mark(place: str, shape: str, name: str = "") -> str:
+    return f'<svg x="{place}" y="15"><path class="{name}" d="{shape}"/></svg>'
 
 
 def key(part: dict, rows: list[dict], axis: Axis) -> str:
     """What the marks mean, and what the test could have shown."""
-    kinds, names = {kind(part, row) for row in rows}, {"plain": "mean", "baseline": f"mean of {part['baseline']}"}
-    names |= {"better": "better", "worse": "worse", "unsure": "cannot tell"}
-    icons = [
-        (f'<path class="mean" d="{SHAPES[name]}"/>', html.escape(said), name)
-        for name, said in names.items()
-        if name in kinds
-    ]
-    icons += [('<circle r="3"/>', "a seed", "")] * any(len(row["values"]) > 1 for row in rows)
+    kinds, seeds = {kind(part, row) for row in rows}, any(len(row["values"]) > 1 for row in rows)
+    names = {"plain": "mean", "baseline": f"mean of {part['baseline']}", "unsure": "cannot tell"}
+    names |= {"better": "better", "worse": "worse"}
+    icons = [(f'<path d="{SHAPES[name]}"/>', said, name) for name, said in names.items() if name in kinds]
+    icons += [('<circle r="3"/>', "a seed", "")] * seeds
     icons += [('<line x1="-9" x2="9"/>', "95 % interval of the mean", "")] * any(row["low"] is not None for row in rows)
-    items = [
-        f'<span class="{name}"><svg width="20" height="14" viewBox="-10 -7 20 14" aria-hidden="true">{icon}</svg>{label}</span>'
-        for icon, label, name in icons
-    ]
+    box = '<svg width="20" height="14" viewBox="-10 -7 20 14" aria-hidden="true">'
+    items = [f'<span class="{name}">{box}{icon}</svg>{html.escape(said)}</span>' for icon, said, name in icons]
     if reference := part["reference"]:
         outside = "" if axis.holds(reference["value"]) else " (beyond the axis)"
-        label = html.escape(f"{reference['name']} {show(reference['value'])}{outside}")
-        items.append(f'<span class="reference"><i></i>{label}</span>')
+        said = html.escape(f"{reference['name']} {show(reference['value'])}{outside}")
+        items.append(f'<span class="reference"><i></i>{said}</span>')
     if part["detectable"] is not None:
         items.append(f"<span>smallest difference that could have been shown: {show(part['detectable'])}</span>")
     return f'<p class="key">{"".join(items)}</p>'
-
-
-def show(value: float) -> str:
-    """A score with four decimals, or four digits where that says more."""
-    return (f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 100 else f"{value:.4g}").replace("-", "−")
-
-
-def score(row: dict) -> str:
-    return show(row["mean"]) + (f" ± {show(row['sd'])}" if row["sd"] is not None else "")
-
-
-def share(row: dict) -> str:
-    return f"{row['trained'] / row['total']:.2%}" if row["trained"] is not None and row["total"] else ""
-
-
-def difference(row: dict) -> str:
-    """The difference to the baseline with its interval."""
-    if not row["difference"]:
-        return ""
-    mean, low, high = (row["difference"][name] for name in ("mean", "low", "high"))
-    interval = "" if low is None else f" [{signed(low)}, {signed(high)}]"
-    return f"{signed(mean)}{interval}"
-
-
-def signed(value: float) -> str:
-    return f"{'+' * (value >= 0)}{show(value)}"
-
-
-def table(part: dict, rows: list[dict]) -> str:
-    """The rows as an HTML table, without columns that are empty; on a phone it is folded, and each row takes two lines."""
-    columns = {
-        "setting": [row["setting"] for row in rows],
-        f"{part['metric_name']} ± sd": [score(row) for row in rows],
-        "n": [str(row["n"]) for row in rows],
-        "trained": ["" if row["trained"] is None else f"{row['trained']:,}" for row in rows],
-        "share": [share(row) for row in rows],
-        f"difference to {part['baseline']} [95 %]": [difference(row) for row in rows],
-        "verdict": [row["verdict"] for row in rows],
-    }
-    columns = {name: cells for name, cells in columns.items() if any(cells)}
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
-    lines = ""
-    for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
-        written = (
-            f'<td data-column="{html.escape(name)}">{html.escape(cell)}</td>'
-            for name, cell in zip(columns, cells, strict=True)
-        )
-        lines += f'<tr class="{kind(part, row)}">{"".join(written)}</tr>'
-    body = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
-    fold = '<label class="fold"><input type="checkbox"> Show the table</label>'
-    return f'{fold}<div class="table">{body}</div>'

@@ -14,6 +14,7 @@ from PIL import Image
 
 SCHEMA = 1
 MAX_BYTES, MAX_PIXELS, MAX_DEPTH, MAX_FILES, MAX_PARAGRAPHS = 1_000_000, 25_000_000, 6, 100_000, 8
+BROKEN_PICTURE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises
 
 
 def find_files(root: Path) -> tuple[list[Path], list[str]]:

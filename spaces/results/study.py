@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from checks import RESULTS, STUDY, BrokenFileError
+from checks import MAX_ITEMS, RESULTS, STUDY, BrokenFileError
 from reading import check_picture, find_files, read_object, read_readme, shown
 from scipy.special import stdtrit
 
@@ -103,7 +103,10 @@ class Library:
 
     def add_run(self, path: Path) -> None:
         content = read_object(path, RESULTS)
-        parts = {**content["metrics"], "fit": {**(content["fit"] or {}), "ci": None}}
+        parts = {**content["metrics"], "fit": content["fit"] or {}}
+        values = {(split, name): v for split, part in parts.items() for name, v in part.items() if v is not None}
+        if len(values) > MAX_ITEMS:
+            raise BrokenFileError(f"more than {MAX_ITEMS} scores")
         dataset = (content["facts"] or {}).get("dataset") or {}
         run = Run(
             study=self.name_of(path.parent.parent),
@@ -111,7 +114,7 @@ class Library:
             seed=content["seed"],
             task=dataset.get("name") or "",
             metric=dataset.get("metric"),
-            values={(split, name): v for split, part in parts.items() for name, v in part.items() if v is not None},
+            values=values,
             trained=content["parameters"]["trainable"],
             total=content["parameters"]["total"],
             splits=content["splits"] or {},
@@ -190,12 +193,15 @@ def measure_row(setting: str, runs: list[Run], score: Score) -> dict:
         "setting": setting,
         "runs": [run.name for run in runs],
         "values": {run.name if repeated else str(run.seed): value for run, value in zip(runs, values, strict=True)},
-        **{"mean": mean, "sd": sd, "n": n},
+        "mean": mean,
+        "sd": sd,
+        "n": n,
         "low": None if half is None else mean - half,
         "high": None if half is None else mean + half,
         "trained": common(run.trained for run in runs),
         "total": common(run.total for run in runs),
-        **{"difference": None, "verdict": ""},
+        "difference": None,
+        "verdict": "",
     }
 
 
