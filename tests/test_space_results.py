@@ -94,12 +94,14 @@ def studies(tmp_path_factory) -> Path:
         "![a](https://example.com/a.png) <img src=https://example.com/b.png> ![c][d]\n\n[d]: https://example.com/c"
     )
     markdown = [HOSTILE, outside, "[click](javascript:document.title='owned')", "$$\\href{javascript:alert(1)}{x}$$"]
+    markdown += ['```mermaid\ngraph TD; a-->b; click a "https://example.com"\n```']
     hostile = (
         json.dumps(written_study(title=HOSTILE, sentences=markdown))
         .replace("lora", "<u>lora")
         .replace("cannot tell", HOSTILE[:50].replace('"', "'"))
     )
     write(folder / "stranger" / "study.json", hostile)
+    write(folder / "stranger" / "<u>half" / "results.json", "{")
     return folder
 
 
@@ -117,7 +119,7 @@ def test_results_are_averaged_over_seeds_and_filtered(results):
     assert [row["run"] for row in results.call("results", "all", "validation", "loss", "SEED1")["runs"]] == [
         "wide-seed1"
     ]
-    assert len(results.call("results", "all", "all", "all", "")["runs"]) == 12 + 18 + 1 and answer["skipped"] == []
+    assert len(results.call("results", "all", "all", "all", "")["runs"]) == 12 + 18 + 1
 
 
 def test_a_study_that_was_written_is_answered_as_it_is(results):
@@ -358,6 +360,8 @@ def test_strangers_texts_are_shown_and_do_nothing(page, results):
     page.get_by_role("button", name="Runs").click()
     page.locator("#runs td", has_text="<i>").wait_for()
     assert page.locator("#parts :is(i[onerror], img, script), #runs :is(i, img, script)").count() == 0
+    page.locator("#skipped summary", has_text="Skipped: 1").click()
+    page.locator("#skipped li", has_text="stranger/<u>half/results.json: broken").wait_for()
     assert page.title() == "Results"
 
 

@@ -140,6 +140,8 @@ def build(app: App) -> gr.Blocks:
     private = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
     with gr.Blocks(title="Results", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         gr.Markdown("# Results\nWhat a study measured: its settings side by side, every seed, and how sure one can be.")
+        if library.skipped:
+            gr.HTML(list_skipped(library.skipped), elem_id="skipped")
         with gr.Row():
             study = gr.Dropdown(sorted(app.studies), value=first, label="Study", min_width=200)
             score = gr.Dropdown([OWN], value=OWN, label="Score", min_width=150)
@@ -152,8 +154,6 @@ def build(app: App) -> gr.Blocks:
         with gr.Accordion("Runs", open=False):
             words = gr.Textbox(label="Name contains", max_length=200)
             runs = gr.HTML(elem_id="runs")
-        if library.skipped:
-            gr.HTML(list_skipped(library.skipped), elem_id="skipped")
         total = sum(len(item.runs) for item in app.studies.values())
         gr.HTML(f'<p class="footer">Loaded: {html.escape(library.name)}, {total:,} runs</p>')
         shown = [score, sentences, parts, figures, runs]

@@ -92,7 +92,7 @@ def read_readme(path: Path) -> tuple[str, list[str]]:
 
 
 def check_picture(path: Path) -> None:
-    """Whether a PNG's chunks are whole, and its size is one that a browser can take."""
+    """A PNG must have all its chunks, and no more pixels than a browser can take."""
     try:
         with Image.open(io.BytesIO(read_bytes(path)), formats=["PNG"]) as picture:
             width, height = picture.size
