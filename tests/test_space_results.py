@@ -375,3 +375,10 @@ def test_nothing_is_white_in_the_dark(page, results):
     }).map(element => element.className)""")
     assert bright == []
     assert "invert" in page.locator("#figures img").first.evaluate("image => getComputedStyle(image).filter")
+
+
+def test_a_folder_without_results_says_so(page, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with running(FOLDER, tmp_path / "log.txt", RESULTS_DIR=tmp_path / "empty") as space:
+        page.goto(space.url)
+        page.get_by_text("There are no results.").wait_for()

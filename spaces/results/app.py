@@ -75,7 +75,7 @@ class App:
         ]
 
     def open(self, study: str | None, sort: str, words: str) -> tuple:
-        """The page of a study: its choice of scores, and what `show` and `show_runs` show."""
+        """The page of a study: its choice of scores, sentences, parts, figures and runs."""
         found = self.studies.get(study)
         if found is None:
             return gr.Dropdown(choices=[OWN], value=OWN), "There are no results.", "", gr.Gallery(visible=False), ""
