@@ -1,114 +1,38 @@
-"""Tables and figures of studies, read from their `results.json` files.
+"""Studies, read from their `study.json`, README, figures and the `results.json` of their runs: one on a page.
 
 RESULTS_DIR names a folder, or else RESULTS_REPO a data set or model on the Hub, with STUDY/RUN/results.json in it;
 without either, the studies that are part of this Space are shown.
 """
 
-import base64
 import html
-import io
-import math
 import os
 import sys
 from pathlib import Path
 
 import gradio as gr
+from drawing import draw_parts
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-from matplotlib.figure import Figure
-from reading import MAX_BYTES, average, read_folder, study_of
+from rows import SORTS, show
+from study import Library, Run, Score, Study, average
 
-ALL = "all"
+ALL, OWN = "all", "as reported"
 BUNDLED = Path(__file__).parent / "studies"
-MAX_ROWS, MAX_PICTURES, MAX_BARS = 500, 24, 30
-RUN_COLUMNS = ("study", "run", "split", "metric", "value", "seed", "parameters")
-MEAN_COLUMNS = ("study", "setting", "split", "metric", "mean", "sd", "n", "parameters")
-FAVOURITES = {"split": ("test",), "metric": ("word_accuracy", "accuracy")}
-SORTS = ("study", "setting", "split", "metric", "value", "parameters")
-CSS = """
-.gradio-container .html-container { padding: 0; }
-.table, .cards { overflow-wrap: anywhere; } .table table { width: 100%; border: 0; border-collapse: collapse; }
-.table th, .table td { text-align: left; padding: 5px 8px; border: 0; border-bottom: 1px solid #8886; }
-.table tr { border: 0; }
-.table .number { font-variant-numeric: tabular-nums; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); gap: 14px; align-items: start; }
-.cards figure { background: white; color: #333; border-radius: 10px; padding: 10px; margin: 0; }
-.skipped { background: #fdf3d8; color: #5c4400; border-radius: 10px; padding: 10px 16px; overflow-wrap: anywhere; }
-.skipped *, .cards figcaption { color: inherit; } .skipped ul { margin: 4px 0 0 18px; }
-.footer { opacity: 0.7; overflow-wrap: anywhere; }
-@media (max-width: 640px) {
-  .table thead { display: none; } .table table, .table tbody { display: block; }
-  .table tr { display: grid; grid-template-columns: 1fr 1fr; padding: 8px 0; border-bottom: 2px solid #8886; }
-  .table td { border: 0; padding: 2px 8px; }
-  .table td::before { content: attr(data-column); display: block; font-size: 0.75rem; opacity: 0.6; }
-}
-"""
-
-
-def show_value(value) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def table(rows: list[dict], columns: tuple[str, ...]) -> str:
-    """The rows as an HTML table; on a phone each row becomes a card."""
-    lines = []
-    for row in rows[:MAX_ROWS]:
-        numbers = {name: not isinstance(row[name], str) for name in columns}
-        cells = (
-            f'<td data-column="{name}"{" class=number" * numbers[name]}>{html.escape(show_value(row[name]))}</td>'
-            for name in columns
-        )
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f"<th>{name}</th>" for name in columns)
-    more = f"<p>The first {MAX_ROWS} of {len(rows):,} rows: filter to see others.</p>" * (len(rows) > MAX_ROWS)
-    body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
-    return f'<div class="table">{body if rows else "<p>No results.</p>"}</div>'
-
-
-def draw(means: list[dict], split: str, metric: str) -> str:
-    """Mean ± sd of one metric on one split, a bar per setting, as an HTML image."""
-    means = [row for row in means if (row["split"], row["metric"]) == (split, metric) and math.isfinite(row["mean"])]
-    means = means[:MAX_BARS][::-1]
-    if not means:
-        return "<p>Choose a split and a metric that have results to see them compared.</p>"
-    figure = Figure(figsize=(6.5, 1.3 + 0.35 * len(means)), layout="constrained")
-    axis = figure.subplots()
-    names = [f"{row['setting'][:40]} (n = {row['n']})".replace("$", r"\$") for row in means]
-    axis.barh(
-        range(len(means)), [row["mean"] for row in means], xerr=[row["sd"] or math.nan for row in means], capsize=3
-    )
-    axis.set_yticks(range(len(means)), names, fontsize=9)
-    axis.set_xlabel(f"{split} {metric}, mean ± sd".replace("$", r"\$"), fontsize=9)
-    axis.grid(axis="x", alpha=0.3)
-    figure.savefig(png := io.BytesIO(), format="png", dpi=130)
-    return f'<div class="cards">{picture(png.getvalue(), f"{metric} on {split}")}</div>'
-
-
-def picture(png: bytes, caption: str) -> str:
-    data, caption = base64.b64encode(png).decode(), html.escape(caption)
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
-    )
+PATTERNS = ["*results.json", "*study.json", "*README.md", "*.png"]
+MAX_RUNS_SHOWN, MAX_COLUMNS, MAX_SKIPPED = 300, 12, 50
 
 
 class App:
-    """The results under `root`, which the page calls `name`, and what the page and the endpoint show of them."""
+    """What the page and the endpoints show of a library."""
 
-    def __init__(self, root: Path, name: str):
-        self.root, self.name = root, name
-        self.rows, self.skipped = read_folder(root, name)
-        self.pictures = {path: study_of(root, path.parent, name) for path in sorted(root.rglob("*.png"))}
+    def __init__(self, library: Library):
+        self.library = library
+        self.studies = library.studies
 
-    def choices(self, column: str) -> list[str]:
-        return [ALL, *sorted({row[column] for row in self.rows})]
-
-    def chosen(self, study: str, split: str, metric: str, words: str) -> list[dict]:
-        wanted = {"study": study, "split": split, "metric": metric}
-        rows = [row for row in self.rows if all(value in (ALL, row[name]) for name, value in wanted.items())]
-        needles = words[:200].lower().split()
-        return [row for row in rows if all(needle in f"{row['study']}/{row['run']}".lower() for needle in needles)]
+    def first(self) -> str | None:
+        """The study to open on: one that was written about, and the largest of those."""
+        ranks = {name: (bool(study.written), len(study.runs)) for name, study in self.studies.items()}
+        return max(ranks, key=ranks.get, default=None)
 
     def results(self, study: str = ALL, split: str = ALL, metric: str = ALL, words: str = "") -> dict:
         """The results that match, run by run and as means over seeds.
@@ -122,63 +46,122 @@ class App:
         Returns:
             runs, means (with sample standard deviation and n), and skipped: files that could not be read, and why.
         """
-        rows = self.chosen(study, split, metric, words)
-        return {"runs": rows, "means": average(rows), "skipped": self.skipped}
+        studies = [item for item in self.studies.values() if study in (ALL, item.name)]
+        rows = [row for item in studies for run in with_words(item.runs, words) for row in run.rows()]
+        rows = [row for row in rows if split in (ALL, row["split"]) and metric in (ALL, row["metric"])]
+        return {"runs": rows, "means": average(rows), "skipped": self.library.skipped}
 
-    def show(self, study: str, split: str, metric: str, words: str, sort: str, descending: bool) -> tuple:
-        """The page: the figure, the table of means, the table of runs, the pictures."""
-        rows = sorted(self.chosen(study, split, metric, words), key=lambda row: row[sort], reverse=descending)
-        means = average(rows)
-        if sort == "value":
-            means.sort(key=lambda row: row["mean"], reverse=descending)
-        return (
-            draw(means, split, metric),
-            table(means, MEAN_COLUMNS),
-            table(rows, RUN_COLUMNS),
-            self.show_pictures(study),
-        )
+    def study(self, study: str) -> dict:
+        """A study: what was written about it, and its settings with means, intervals and verdicts.
 
-    def show_pictures(self, study: str) -> str:
-        """The figures that lie beside the results of a study, or of all; broken and huge files are named."""
-        found = [path for path, name in self.pictures.items() if study == ALL or f"{name}/".startswith(f"{study}/")]
-        cards = []
-        for path in found[:MAX_PICTURES]:
-            name, png = str(path.relative_to(self.root)), path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
-            fine = png.startswith(b"\x89PNG\r\n")
-            cards.append(picture(png, name) if fine else f'<p class="skipped">{html.escape(name)}: not shown</p>')
-        more = f"<p>{MAX_PICTURES} of {len(found)} figures: choose a study to see its own.</p>" * (
-            len(found) > len(cards)
-        )
-        return f'<div class="cards">{"".join(cards)}</div>{more}'
+        Args:
+            study: the study's name.
+
+        Returns:
+            name, title, sentences (Markdown), parts (a task each, with its metric, split and rows, one a setting), and
+            figures (file names). Where nothing was written, means and Student's 95 % intervals are of the runs.
+        """
+        found = self.studies.get(study)
+        if found is None:
+            known = ", ".join(sorted(self.studies)[:20]) or "none"
+            raise gr.Error(f"There is no study of that name; there are: {known}")
+        return {"name": found.name, **found.describe(), "figures": self.captions(found)}
+
+    def captions(self, study: Study) -> list[str]:
+        home = self.library.root / study.name
+        return [
+            path.relative_to(home if path.is_relative_to(home) else self.library.root).as_posix()
+            for path in study.figures
+        ]
+
+    def open(self, study: str | None, sort: str, words: str) -> tuple:
+        """The page of a study: its choice of scores, sentences, parts, figures and runs."""
+        found = self.studies.get(study)
+        if found is None:
+            return gr.Dropdown(choices=[OWN], value=OWN), "There are no results.", "", gr.Gallery(visible=False), ""
+        content = found.describe()
+        scores = gr.Dropdown(choices=[OWN, *map(label, found.scores())], value=OWN)
+        sentences = [f"## {escape(content['title'])}", *map(escape, content["sentences"])]
+        figures = list(zip(map(str, found.figures), self.captions(found), strict=True))
+        gallery = gr.Gallery(value=figures, visible=bool(figures))
+        return scores, "\n\n".join(sentences), self.draw(study, OWN, sort), gallery, self.list_runs(study, words)
+
+    def draw(self, study: str | None, score: str, sort: str) -> str:
+        """The parts of a study."""
+        found = self.studies.get(study)
+        if found is None:
+            return ""
+        chosen = next((item for item in found.scores() if label(item) == score), None)
+        return draw_parts(found.describe(chosen)["parts"], sort)
+
+    def list_runs(self, study: str | None, words: str) -> str:
+        """A row for each run, a column for each of its scores."""
+        found = self.studies.get(study)
+        return run_table(with_words(found.runs, words)) if found else ""
+
+
+def label(score: Score) -> str:
+    split, metric = score
+    return f"{metric}, {split}"
+
+
+def with_words(runs: list[Run], words: str | None) -> list[Run]:
+    needles = (words or "")[:200].lower().split()
+    return [run for run in runs if all(needle in f"{run.study}/{run.name}".lower() for needle in needles)]
+
+
+def escape(markdown: str) -> str:
+    """Strangers' Markdown without HTML, and with links in place of images, which other servers would be asked for."""
+    return markdown.replace("<", "&lt;").replace("![", "[")
+
+
+def run_table(runs: list[Run]) -> str:
+    scores = sorted({score for run in runs for score in run.values})[:MAX_COLUMNS]
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ("run", "seed", *map(label, scores)))
+    lines = ""
+    for run in runs[:MAX_RUNS_SHOWN]:
+        values = (show(run.values[score]) if score in run.values else "" for score in scores)
+        cells = (html.escape(cell) for cell in (run.name, str(run.seed), *values))
+        lines += f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    more = f"<p>The first {MAX_RUNS_SHOWN} of {len(runs):,} runs.</p>" * (len(runs) > MAX_RUNS_SHOWN)
+    body = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{more}"
+    return f'<div class="table scroll" tabindex="0">{body if runs else "<p>No runs.</p>"}</div>'
+
+
+def list_skipped(skipped: list[str]) -> str:
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in skipped[:MAX_SKIPPED])
+    more = f"<li>… and {len(skipped) - MAX_SKIPPED:,} more</li>" * (len(skipped) > MAX_SKIPPED)
+    return f'<details class="skipped"><summary>Skipped: {len(skipped):,}</summary><ul>{lines}{more}</ul></details>'
 
 
 def build(app: App) -> gr.Blocks:
-    """The page and its endpoint."""
-    with gr.Blocks(title="Results", analytics_enabled=False) as page:
-        gr.Markdown("# Results\nWhat the studies measured: every run, and mean and spread over seeds.")
-        if app.skipped:
-            lines = "".join(f"<li>{html.escape(line)}</li>" for line in app.skipped[:20])
-            skipped = f'<div class="skipped">Skipped, {len(app.skipped)} in all:<ul>{lines}</ul></div>'
-            gr.HTML(skipped, elem_id="skipped")
+    """The page and its endpoints."""
+    library, first = app.library, app.first()
+    private = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
+    with gr.Blocks(title="Results", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+        gr.Markdown("# Results\nWhat a study measured: its settings side by side, every seed, and how sure one can be.")
+        if library.skipped:
+            gr.HTML(list_skipped(library.skipped), elem_id="skipped")
         with gr.Row():
-            boxes = {}
-            for name in ("study", "split", "metric"):
-                choices = app.choices(name)
-                value = next((wanted for wanted in FAVOURITES.get(name, ()) if wanted in choices), ALL)
-                boxes[name] = gr.Dropdown(choices, value=value, label=name.capitalize(), min_width=140)
-            words = gr.Textbox(label="Name contains", min_width=140, max_length=200)
-            sort = gr.Dropdown(list(SORTS), value="study", label="Sort by", min_width=140)
-            descending = gr.Checkbox(label="Largest first", min_width=140)
-        inputs = [*boxes.values(), words, sort, descending]
-        parts = []
-        for title in ("Comparison", "Means over seeds", "Runs", "Figures"):
-            gr.Markdown(f"### {title}")
-            parts.append(gr.HTML(elem_id=title.split()[0].lower()))
-        gr.HTML(f'<p class="footer">Loaded: {html.escape(app.name)}, {len(app.rows):,} values</p>')
-        events = [page.load, *(box.change for box in inputs)]
-        shown = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
-        gr.on(events, app.show, inputs, parts, **shown)
+            study = gr.Dropdown(sorted(app.studies), value=first, label="Study", min_width=200)
+            score = gr.Dropdown([OWN], value=OWN, label="Score", min_width=150)
+            sort = gr.Dropdown(list(SORTS), value=SORTS[0], label="Sort by", min_width=150)
+        sentences = gr.Markdown(elem_id="sentences")
+        parts = gr.HTML(elem_id="parts")
+        figures = gr.Gallery(
+            label="Figures", elem_id="figures", object_fit="contain", buttons=["download", "fullscreen"]
+        )
+        with gr.Accordion("Runs", open=False):
+            words = gr.Textbox(label="Name contains", max_length=200)
+            runs = gr.HTML(elem_id="runs")
+        total = sum(len(item.runs) for item in app.studies.values())
+        gr.HTML(f'<p class="footer">Loaded: {html.escape(library.name)}, {total:,} runs</p>')
+        shown = [score, sentences, parts, figures, runs]
+        gr.on([page.load, study.input], app.open, [study, sort, words], shown, **private)
+        gr.on([score.input, sort.input], app.draw, [study, score, sort], parts, **private)
+        words.change(app.list_runs, [study, words], runs, **private)
         gr.api(app.results, api_name="results")
+        gr.api(app.study, api_name="study")
     return page.queue(max_size=64, default_concurrency_limit=2)
 
 
@@ -196,7 +179,7 @@ def find_results() -> tuple[Path, str]:
     reason = f"RESULTS_DIR is no folder: {folder}"
     for kind in ("dataset", "model") if repo and not folder else ():
         try:
-            return Path(snapshot_download(repo, repo_type=kind, allow_patterns=["*results.json", "*.png"])), repo
+            return Path(snapshot_download(repo, repo_type=kind, allow_patterns=PATTERNS)), repo
         except RepositoryNotFoundError:
             reason = f"the Hub has no data set or model {repo} that this Space may read"
         except (HfHubHTTPError, OSError, ValueError) as error:
@@ -207,4 +190,7 @@ def find_results() -> tuple[Path, str]:
 
 if __name__ == "__main__":
     theme = gr.themes.Soft(primary_hue="pink", font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    build(App(*find_results())).launch(theme=theme, css=CSS, footer_links=[], ssr_mode=False)
+    app = App(Library(*find_results()))
+    figures = [str(path) for study in app.studies.values() for path in study.figures]
+    style = Path(__file__).parent / "style.css"
+    build(app).launch(theme=theme, css_paths=style, allowed_paths=figures, footer_links=[], ssr_mode=False)

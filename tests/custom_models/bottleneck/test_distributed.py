@@ -15,7 +15,7 @@ WORKER = """
 import sys
 import torch
 from accelerate import Accelerator
-from support.bottleneck_models import adapt, batch, build, model_of
+from support.bottleneck_models import batch, model_of
 from custom_models.bottleneck import fsdp_wrap_policy
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
