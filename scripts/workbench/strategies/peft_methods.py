@@ -16,7 +16,7 @@ import yaml
 from workbench.errors import UserError, nearest
 
 from .encoders import encoder_of, pooler_name, trained_heads
-from .injection import LORA_TARGETS, inject
+from .injection import LORA_TARGETS
 
 PEFT_PREFIX = "peft:"
 # Other names of methods that are a method with an option.
@@ -45,6 +45,8 @@ def add_peft_method(model, arguments):
     Raises:
         UserError: no such method or option, a value of another type, or a method that does not fit the encoder.
     """
+    from peft import get_peft_model
+
     method, given = parse_method(arguments.strategy)
     options = {**(arguments.peft_options or {}), **given}
     config_class = find_config(method)
@@ -55,7 +57,7 @@ def add_peft_method(model, arguments):
         config = config_class(task_type="SEQ_CLS", modules_to_save=trained_heads(model, arguments), **options)
         if config.is_prompt_learning:
             _check_prompts(model, arguments, method, config)
-        return inject(model, config)
+        return get_peft_model(model, config)
     except (ValueError, TypeError, AttributeError, KeyError, RuntimeError, AssertionError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"strategy: PEFT refuses '{arguments.strategy}' for this encoder: {reason}") from error
@@ -124,7 +126,8 @@ def check_options(method: str, config_class: type, options: dict[str, object]) -
     for name, value in options.items():
         if name not in known:
             why = "; --head and --train_pooler say what of the head is trained" if name == "modules_to_save" else ""
-            raise UserError(f"strategy: peft:{method} has no option '{name}'{why or nearest(str(name), sorted(known))}")
+            why = why or nearest(str(name), sorted(known)) or f"; it has {', '.join(sorted(known))}"
+            raise UserError(f"strategy: peft:{method} has no option '{name}'{why}")
         kinds = _plain_kinds(hints[name])
         if isinstance(value, str) and float in kinds and str not in kinds:
             value = options[name] = _number(value)  # YAML reads 1e-3 as a text
@@ -172,7 +175,7 @@ def _defaults(model, arguments, method: str, names: set[str], given: dict) -> di
     encoder = encoder_of(model)
     found: dict[str, object] = {}
     if "target_modules" in names and given.get("target_modules") is None:
-        found |= _targets(encoder, method)
+        found |= _targets(model, method)
     frozen = pooler_name(model) if arguments.train_pooler is False else None
     if "exclude_modules" in names and frozen:
         found["exclude_modules"] = [frozen, f"{frozen}.dense"]
@@ -184,13 +187,14 @@ def _defaults(model, arguments, method: str, names: set[str], given: dict) -> di
     return found
 
 
-def _targets(encoder, method: str) -> dict[str, object]:
+def _targets(model, method: str) -> dict[str, object]:
     import peft.utils.constants as constants
 
+    encoder = encoder_of(model)
     kind = encoder.config.model_type
     if method == "ln_tuning":
-        names = {name for name, part in encoder.named_modules() if type(part).__name__.endswith("Norm")}
-        return {"target_modules": sorted({name.rpartition(".")[2] for name in names})}
+        names = [name for name, part in encoder.named_modules() if type(part).__name__.endswith("Norm")]
+        return {"target_modules": [f"{model.base_model_prefix}.{name}" for name in names]}
     table = f"TRANSFORMERS_MODELS_TO_{method.upper()}_TARGET_MODULES_MAPPING"
     lora = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
     known = {**lora, **LORA_TARGETS, **getattr(constants, table, {})}
@@ -211,11 +215,11 @@ def _check_prompts(model, arguments, method: str, config) -> None:
     if getattr(arguments, "gradient_checkpointing", False) and method == "prefix_tuning":
         raise UserError("strategy: prefix tuning does not work with gradient checkpointing")
     if method == "prefix_tuning":
-        if "past_key_values" not in inspect.signature(encoder.forward).parameters:
-            raise UserError(
-                f"strategy: prefix tuning: a '{encoder.config.model_type}' encoder takes no keys and values"
-            )
-        if "past_key_values" not in inspect.signature(model.forward).parameters and not pooler_name(model):
+        own, inside = (set(inspect.signature(part.forward).parameters) for part in (model, encoder))
+        if not inside & {"past_key_values", "cache"}:
+            kind = encoder.config.model_type
+            raise UserError(f"strategy: prefix tuning: a '{kind}' encoder takes no keys and values")
+        if "past_key_values" not in own and not ("past_key_values" in inside and pooler_name(model)):
             raise UserError("strategy: prefix tuning does not reach this encoder's own head: give --head linear")
         return
     most, length = getattr(encoder.config, "max_position_embeddings", None), getattr(arguments, "max_length", 0)
