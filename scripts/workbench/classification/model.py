@@ -87,9 +87,16 @@ def save_classifier(model, tokenizer, folder: str | Path) -> None:
         save_adapters(model, folder)
     else:
         model.save_pretrained(folder)
+    merges = _merges_as_read(tokenizer)
     tokenizer.save_pretrained(folder)
-    for name, content in portable_tokenizer(Path(folder)).items():
+    for name, content in {**merges, **portable_tokenizer(Path(folder))}.items():
         (Path(folder) / name).write_bytes(content)
+
+
+def _merges_as_read(tokenizer) -> dict[str, bytes]:
+    """`bpe.codes` as the tokenizer found it: transformers 5 saves it without the counts, which its reader cuts off."""
+    name = tokenizer.vocab_files_names.get("merges_file")
+    return {name: Path(tokenizer.merges_file).read_bytes()} if name == "bpe.codes" else {}
 
 
 def parameter_groups(model, strategy: str, learning_rate: float, weight_decay: float) -> list[dict] | None:
