@@ -34,22 +34,35 @@ class ScalarMix(nn.Module):
         return self.gamma * sum(weight * state for weight, state in zip(weights, states, strict=True))
 
 
-class SentenceHead(nn.Module):
-    """Linear, tanh, dropout, Linear: as BERT's pooler and classifier."""
+class SentencePooler(nn.Module):
+    """Linear and tanh, as BERT's pooler, from whose weights it begins."""
 
     def __init__(self, config: SentenceEncoderConfig):
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(B, H) to (B, H)."""
+        return torch.tanh(self.dense(vectors))
+
+
+class SentenceHead(nn.Module):
+    """Linear, tanh, dropout, Linear; the linear head is dropout and the last Linear alone."""
+
+    def __init__(self, config: SentenceEncoderConfig):
+        super().__init__()
+        self.dense = None if config.head == "linear" else nn.Linear(config.hidden_size, config.hidden_size)
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """(B, H) to logits (B, C)."""
-        return self.out_proj(self.dropout(torch.tanh(self.dense(vectors))))
+        hidden = vectors if self.dense is None else torch.tanh(self.dense(vectors))
+        return self.out_proj(self.dropout(hidden))
 
 
 class SentenceEncoderForSequenceClassification(PreTrainedModel):
-    """An encoder, a learned mix of its layers if asked for, pooling over the tokens, and a head of two layers."""
+    """An encoder, a learned mix of its layers if asked for, pooling over the tokens, and a head."""
 
     config_class = SentenceEncoderConfig
     base_model_prefix = "encoder"
@@ -65,10 +78,11 @@ class SentenceEncoderForSequenceClassification(PreTrainedModel):
     def __init__(self, config: SentenceEncoderConfig):
         super().__init__(config)
         self.encoder = AutoModel.from_config(config.encoder_config)
-        # A pooler that no loss reaches would stop distributed training; the head takes its place.
+        # A pooler that no loss reaches would stop distributed training; what we need of it is in the head.
         if getattr(self.encoder, "pooler", None) is not None:
             self.encoder.pooler = None
         self.scalar_mix = ScalarMix(config.num_hidden_layers + 1) if config.use_scalar_mix else None
+        self.pooler = SentencePooler(config) if config.head == "two_layer" else None
         self.classifier = SentenceHead(config)
         self.post_init()
 
@@ -91,6 +105,7 @@ class SentenceEncoderForSequenceClassification(PreTrainedModel):
         attention_mask=None,
         token_type_ids=None,
         inputs_embeds=None,
+        past_key_values=None,
         labels=None,
         output_attentions=None,
         output_hidden_states=None,
@@ -102,9 +117,12 @@ class SentenceEncoderForSequenceClassification(PreTrainedModel):
         Args:
             attention_mask: (B, T), 1 for tokens and 0 for padding, which mean pooling leaves out.
             token_type_ids: (B, T), for encoders that have them.
+            past_key_values: keys and values before the text's, which the mask covers too (prefix tuning), for encoders
+                that take them.
             labels: classes as int64 (cross-entropy, in nats), or numbers (mean squared error) if C is 1.
         """
         wanted = {"token_type_ids": token_type_ids, "inputs_embeds": inputs_embeds, "input_ids": input_ids}
+        wanted["past_key_values"] = past_key_values
         given = {name: value for name, value in wanted.items() if value is not None}
         encoded = self.encoder(
             attention_mask=attention_mask,
@@ -115,7 +133,8 @@ class SentenceEncoderForSequenceClassification(PreTrainedModel):
             **kwargs,
         )
         states = encoded.last_hidden_state if self.scalar_mix is None else self.scalar_mix(encoded.hidden_states)
-        logits = self.classifier(pool(states, attention_mask, self.config.pooling))
+        vectors = pool(states, attention_mask, self.config.pooling)
+        logits = self.classifier(vectors if self.pooler is None else self.pooler(vectors))
         output = SequenceClassifierOutput(
             loss=None if labels is None else classification_loss(logits, labels),
             logits=logits,
@@ -131,7 +150,7 @@ def pool(states: torch.Tensor, attention_mask: torch.Tensor | None, pooling: str
         return states[:, 0]
     if attention_mask is None:
         return states.mean(dim=1)
-    weights = attention_mask[:, :, None].to(states.dtype)
+    weights = attention_mask[:, -states.shape[1] :, None].to(states.dtype)
     return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 

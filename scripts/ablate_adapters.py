@@ -20,7 +20,7 @@ from workbench.errors import UserError, run_main
 
 @dataclass
 class AblationArguments:
-    """Everything that the script can be told."""
+    """The run, and how much of it is measured."""
 
     run: str = option("", "folder of a train_classifier.py run with bottleneck adapters", positional=True)
     batch_size: int = option(64, "examples per batch")
@@ -39,18 +39,19 @@ def main() -> None:
     from workbench.classification.loading import load_classifier
     from workbench.data import tasks
     from workbench.runs.figures import plot_ablation
-    from workbench.runs.folder import read_run_config
+    from workbench.runs.folder import check_is_one_run, read_run_config
     from workbench.runs.metrics import metric_name
     from workbench.strategies import ablation
 
     # ---- The run, and the split that its epochs were chosen on
+    check_is_one_run(arguments.run)
     config = read_run_config(arguments.run)
     model, tokenizer = load_classifier(arguments.run, bool(config.get("trust_remote_code")))
     layers = ablation.adapted_layers(model)
     data = tasks.load_task(
         tasks.TaskArguments(**{item.name: config.get(item.name) for item in fields(tasks.TaskArguments)})
     )
-    examples = encode_examples(data.splits["validation"], tokenizer, config["max_length"])
+    examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
     if arguments.max_examples is not None:
         examples = Random(0).sample(examples, min(arguments.max_examples, len(examples)))
     # Like lengths together: the order does not matter to the score.

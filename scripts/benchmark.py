@@ -21,7 +21,7 @@ SUITES = ("train", "generate", "adapters")
 
 @dataclass
 class BenchmarkArguments:
-    """Everything that the script can be told."""
+    """The suite, and how often it is measured."""
 
     suite: str = option("", "what to compare: " + ", ".join(SUITES), positional=True, choices=SUITES)
     output_dir: str | None = option(None, "folder of results.json (default: runs/benchmark-SUITE)")

@@ -1,11 +1,12 @@
 """Turn a bottleneck adapter or a fusion from AdapterHub's format into PEFT's, or back, without losing a bit.
 
     python scripts/convert_adapter.py AdapterHub/bert-base-uncased-pf-rte runs/rte_peft --to peft
-    python scripts/convert_adapter.py runs/rte_peft runs/rte_adapterhub --to adapterhub
+    python scripts/convert_adapter.py runs/rte runs/rte_adapterhub --to adapterhub
 
 The first downloads an adapter and writes one that `PeftModel.from_pretrained` loads (after `import
-custom_models.bottleneck`); the second writes one that `adapters` loads with `load_adapter(…, use_safetensors=True)`.
-Both print what they wrote: placement, size, weights, and the folder.
+custom_models.bottleneck`); the second writes a run's adapter, pfeiffer or parallel, so that `adapters` loads it with
+`load_adapter(…, use_safetensors=True)`. Both print what they wrote: placement, size, weights, head, and the folder.
+`adapters` cannot share a bottleneck between insertions, as the strategy houlsby does: `--unshare` writes copies.
 """
 
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ FORMATS = ("peft", "adapterhub")
 
 @dataclass
 class ConvertArguments:
-    """Everything that the script can be told."""
+    """The adapter, and what it becomes."""
 
     source: str = option("", "folder or Hub repository of the adapter or fusion to convert", positional=True)
     target: str = option("", "folder to write; new or empty, unless --overwrite_output_dir", positional=True)
-    to: str | None = option(None, "the format to write", choices=FORMATS)
+    to: str | None = option(None, "the format to write (default: the other one)", choices=FORMATS)
     name: str | None = option(None, "its name in AdapterHub's format (default: that of the source's folder)")
-    with_head: bool = option(True, "convert the prediction head too, if there is one in AdapterHub's format")
+    with_head: bool = option(True, "convert the prediction head too, if there is one")
+    unshare: bool = option(False, "to adapterhub: copy bottlenecks that insertions share; reads the base model too")
     overwrite_output_dir: bool = option(False, "write into a folder that is not empty")
 
 
@@ -33,7 +35,10 @@ def main() -> None:
     # ---- Arguments
     arguments = parse_arguments(ConvertArguments, __doc__)
     if arguments.to is None:
-        raise UserError(f"--to is missing: choose one of {', '.join(FORMATS)}")
+        arguments.to = "adapterhub" if is_peft(arguments.source) else "peft"
+        print(f"No --to is given: {arguments.source} is converted to {arguments.to}'s format")
+    if arguments.unshare and arguments.to != "adapterhub":
+        raise UserError("--unshare is for --to adapterhub; our own format can share")
     target = Path(arguments.target)
     if target.is_file():
         raise UserError(f"{target}: a file; give a folder")
@@ -46,14 +51,40 @@ def main() -> None:
     try:
         if arguments.to == "peft":
             checkpoint = adapterhub.convert_to_peft(arguments.source, arguments.target, with_head=arguments.with_head)
+        elif arguments.unshare:
+            checkpoint = unshare(arguments)
         else:
-            checkpoint = adapterhub.convert_to_adapterhub(arguments.source, arguments.target, name=arguments.name)
+            options = {"name": arguments.name, "with_head": arguments.with_head}
+            checkpoint = adapterhub.convert_to_adapterhub(arguments.source, arguments.target, **options)
     except ValueError as error:
         raise UserError(str(error)) from error
 
     # ---- Report
     print(checkpoint.describe())
     print(f"It is in {target}")
+
+
+def is_peft(source: str) -> bool:
+    """Whether the folder holds an adapter of PEFT's; what is no folder is taken for AdapterHub's repository."""
+    import json
+
+    try:
+        fields = json.loads((Path(source) / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(fields, dict) and "peft_type" in fields
+
+
+def unshare(arguments: ConvertArguments):
+    """Loads the adapter into its base model and saves it with a bottleneck for every insertion."""
+    from custom_models.bottleneck import adapterhub
+    from workbench.classification.loading import load_classifier
+
+    model, _ = load_classifier(arguments.source)
+    if not hasattr(model, "peft_config"):
+        raise UserError(f"{arguments.source}: a whole model, not an adapter")
+    name = arguments.name or adapterhub.name_there(arguments.source)
+    return adapterhub.save_adapterhub(model, arguments.target, "default", True, name, arguments.with_head)
 
 
 if __name__ == "__main__":

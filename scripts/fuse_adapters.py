@@ -30,9 +30,8 @@ NO_STAGE = {item.name for item in fields(IntermediateArguments)}
 
 @dataclass
 class FusionStudyArguments(StudyArguments, ClassifierArguments):
-    """Everything that the study can be told; what is not a list or a mapping holds for every run."""
+    """The settings that are compared; what is not a list or a mapping holds for every run."""
 
-    config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
     output_dir: str = option("runs/fusion", "folder of the study: one run per cell, the table and the figure")
     strategy: str = option("pfeiffer", "what the fusions are compared with: the task's own adapter")
     fusions: list[str] = option(lambda: list(FUSIONS), f"which of them: {', '.join(FUSIONS)}")
@@ -87,11 +86,10 @@ def check_study(arguments: FusionStudyArguments) -> None:
     if arguments.task:
         find_task(arguments.task)
     check_axis(arguments, "fusions", tuple(FUSIONS))
-    if arguments.strategy in FUSIONS:
+    if find_strategy(arguments.strategy).takes_adapters:
         raise UserError(
             f"strategy: {arguments.strategy} is a fusion; name the kind of the task's own adapter, pfeiffer"
         )
-    find_strategy(arguments.strategy)
     strategies = [arguments.strategy, *arguments.fusions]
     extra = sorted(set(arguments.strategy_options) - set(strategies))
     if extra:
@@ -117,7 +115,7 @@ def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> d
     options = shared_options(arguments, ClassifierArguments, without={*NO_STAGE, "adapters"})
     options |= {"strategy": strategy, "seed": seed}
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
-    if strategy in FUSIONS:
+    if find_strategy(strategy).takes_adapters:
         own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []
         options["adapters"] = [*own, *(arguments.adapters or [])]
     return with_own(options, arguments.strategy_options.get(strategy), ClassifierArguments, strategy)

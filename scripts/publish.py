@@ -8,6 +8,7 @@ and prints the repository's address. The same command again updates it. Log in w
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
@@ -19,7 +20,7 @@ ONLY = {"dataset_id": ("model",), "seed_runs": ("model",), "base_model": ("adapt
 
 @dataclass
 class PublishArguments:
-    """Everything that the script can be told."""
+    """The package, and where it goes."""
 
     kind: str = option("", "what to publish", choices=KINDS, positional=True)
     source: str = option("", "a run's folder, an adapter's, spaces/NAME, or pig_latin for the pairs", positional=True)
@@ -57,11 +58,57 @@ def main() -> None:
     print(f"{len(package.files)} files, {sum(package.sizes().values()):,} bytes, are at {url}")
 
 
+def check_kind(arguments: PublishArguments) -> None:
+    """UserError for a folder of runs, an adapter called a model or the reverse, or another base model than its own."""
+    from workbench.runs.folder import check_is_one_run
+
+    folder = Path(arguments.source)
+    check_is_one_run(arguments.source)
+    has_adapter, has_model = ((folder / name).is_file() for name in ("adapter_config.json", "config.json"))
+    if arguments.kind == "model" and has_adapter:
+        raise UserError(f"{folder}: an adapter, without the model that it belongs to: publish.py adapter publishes it")
+    if arguments.kind == "adapter" and has_model and not has_adapter:
+        raise UserError(f"{folder}: a whole model, no adapter: publish.py model publishes it")
+    if arguments.base_model:
+        check_base_model(folder, arguments.base_model)
+
+
+def check_base_model(folder: Path, base_model: str) -> None:
+    """UserError if the Hub has a base model of that name of another kind or size than the adapter was trained on."""
+    from huggingface_hub import hf_hub_download
+
+    trained_on = Path(read_fields(folder / "adapter_config.json").get("base_model_name_or_path") or "")
+    ours = read_fields(trained_on / "config.json") or read_fields(folder / "config.json")
+    try:
+        theirs = read_fields(Path(hf_hub_download(base_model, "config.json")))
+    except (OSError, ValueError):
+        return  # not there yet, or not to be reached: nothing to compare with
+    for name in ("model_type", "hidden_size", "num_hidden_layers", "vocab_size"):
+        if name in ours and name in theirs and ours[name] != theirs[name]:
+            raise UserError(
+                f"--base_model {base_model}: its {name} is {theirs[name]}, the adapter was trained on {ours[name]}; "
+                "publish the model that it was trained on, and name that"
+            )
+
+
+def read_fields(path: Path) -> dict:
+    """A JSON object; {} where there is none."""
+    import json
+
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 def make_package(arguments: PublishArguments):
-    """What the repository will hold."""
+    """The content of the repository."""
     from workbench.hub import packages
 
     source, repo_id = arguments.source, arguments.repo_id
+    if arguments.kind in ("model", "adapter"):
+        check_kind(arguments)
     if arguments.kind == "model":
         return packages.model_package(source, repo_id, arguments.dataset_id, arguments.seed_runs)
     if arguments.kind == "adapter":

@@ -19,7 +19,7 @@ from workbench.classification.arguments import ClassifierArguments
 from workbench.classification.intermediate import check_intermediate
 from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
-from workbench.strategies.catalogue import FUSIONS, check_adapters, find_strategy
+from workbench.strategies.catalogue import check_adapters, find_strategy
 from workbench.studies import grid
 from workbench.studies.cells import SINGLE_RUN, Cell, StudyArguments, check_axis, shared_options, with_own
 from workbench.studies.report import write_study_table
@@ -31,9 +31,8 @@ AXES = {"task", "strategy"}
 
 @dataclass
 class StrategiesArguments(StudyArguments, ClassifierArguments):
-    """Everything that the study can be told; what is not a list or a mapping holds for every run."""
+    """The settings that are compared; what is not a list or a mapping holds for every run."""
 
-    config: str | None = option(None, "a recipe whose values replace the defaults below", positional=True)
     output_dir: str = option("runs/strategies", "folder of the study: one run per cell, the tables and the figure")
     tasks: list[str] = option(
         list, "tasks by name (default: verbal_arithmetic; with a --train_file, what that file's task is to be called)"
@@ -79,7 +78,20 @@ def main() -> None:
     draw_trade_off(runs, folder / "trade_off.png")
     write_page(folder, runs, arguments.model_name_or_path, table, frozen_table)
     print(f"\n{table}\n{frozen_table}")
+    for task in arguments.tasks:
+        print(describe_majority(task, runs[task, arguments.strategies[0]][0]))
     print(f"README.md, table.md, table.csv, trade_off.png and a folder per run are in\n{folder}")
+
+
+def describe_majority(task: str, run) -> str:
+    """The score of always answering the commonest class, which every other is to be held against; or nothing."""
+    from workbench.classification.classwise import describe_scores
+    from workbench.classification.strategies_study import reported
+
+    majority, split = run.facts.get("majority"), reported([run])
+    if not majority:
+        return ""
+    return f"{task}, {split}: always '{majority['class']}', commonest in training: {describe_scores(majority[split])}"
 
 
 def tell_data(options: dict[str, object]) -> None:
@@ -118,7 +130,7 @@ def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> di
     options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
     if arguments.train_file is None and find_task(task).generate:
         options["data_dir"] = None
-    options["adapters"] = arguments.adapters if strategy in FUSIONS else None
+    options["adapters"] = arguments.adapters if find_strategy(strategy).takes_adapters else None
     options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}
     return with_own(options, own, ClassifierArguments, f"{task}, {strategy}")

@@ -20,7 +20,7 @@ from workbench.strategies.arguments import POOLINGS, StrategyArguments
 
 @dataclass
 class MultiTaskArguments(RunArguments, OptimisationArguments):
-    """Everything that the script can be told."""
+    """The tasks, the encoder that they share, and how it is trained."""
 
     tasks: list[str] = option(list, f"two or more of {', '.join(TASKS)}, or labelled files (CSV, TSV, …)")
     data_dir: str | None = option(None, "folder with the tasks' usual files (default: their data sets on the Hub)")
@@ -110,7 +110,8 @@ def main() -> None:
         ddp_find_unused_parameters=True,
     )
     folder = open_run(arguments)
-    trainer, clock, checkpoint = make_trainer(
+    collector = facts.FactsCollector({"name": ", ".join(data), "columns": ["text", "label"]})
+    trainer = make_trainer(
         arguments,
         training_arguments,
         model,
@@ -118,15 +119,14 @@ def main() -> None:
         multitask.TaskCollator(tokenizer),
         splits,
         trainer_class=multitask.MultiTaskTrainer,
+        temperature=arguments.temperature,
         compute_metrics=multitask.score_tasks(data),
+        callbacks=[collector],
     )
-    trainer.temperature = arguments.temperature
 
     # ---- Train
-    collector = facts.FactsCollector({"name": ", ".join(data), "columns": ["text", "label"]})
-    trainer.add_callback(collector)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = {"train": clock.seconds, "epoch": clock.seconds / max(1.0, trainer.state.epoch or 0.0)}
+    trainer.fit()
+    seconds = {"train": trainer.seconds, "epoch": trainer.seconds / max(1.0, trainer.state.epoch or 0.0)}
 
     # ---- Evaluate: with the epoch's weights that validation chose; the test splits are read once
     held_out = [name for name in ("validation", "test") if name in splits]

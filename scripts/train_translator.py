@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
 from workbench.errors import UserError, run_main
-from workbench.hub.push import PublishArguments, check_before_training, publish_run
+from workbench.hub.push import PushArguments, check_before_training, publish_run
 
 SENTENCE = "the air conditioning is working"
 
 
 @dataclass
-class TranslatorArguments(RunArguments, OptimisationArguments, PublishArguments):
-    """Everything that the script can be told."""
+class TranslatorArguments(RunArguments, OptimisationArguments, PushArguments):
+    """The translator and its word pairs."""
 
     output_dir: str = option("runs/translator", "folder of this run: model, results.json, config.yaml, figures")
     architecture: str = option(
@@ -29,13 +29,19 @@ class TranslatorArguments(RunArguments, OptimisationArguments, PublishArguments)
     hidden_size: int | None = option(None, "width of the hidden states, instead of the preset's")
     encoder_layers: int | None = option(None, "blocks in the encoder, instead of the preset's")
     decoder_layers: int | None = option(None, "blocks in the decoder, instead of the preset's")
-    num_attention_heads: int | None = option(None, "attention heads, instead of the preset's")
-    intermediate_size: int | None = option(None, "width inside the feed-forward layers, instead of the preset's")
-    position_type: str | None = option(None, "positions, instead of the preset's", choices=("sinusoidal", "rotary"))
-    layer_norm: str | None = option(None, "LayerNorm, instead of the preset's", choices=("pre", "none"))
+    num_attention_heads: int | None = option(None, "attention heads, instead of the preset's", advanced=True)
+    intermediate_size: int | None = option(
+        None, "width inside the feed-forward layers, instead of the preset's", advanced=True
+    )
+    position_type: str | None = option(
+        None, "positions, instead of the preset's", choices=("sinusoidal", "rotary"), advanced=True
+    )
+    layer_norm: str | None = option(None, "LayerNorm, instead of the preset's", choices=("pre", "none"), advanced=True)
     dropout: float | None = option(None, "dropout on embeddings and sub-layers, instead of the preset's")
-    attention_dropout: float | None = option(None, "dropout on attention weights, instead of the preset's")
-    max_position_embeddings: int = option(512, "longest sequence, in symbols; longer words are refused")
+    attention_dropout: float | None = option(
+        None, "dropout on attention weights, instead of the preset's", advanced=True
+    )
+    max_position_embeddings: int = option(512, "longest sequence, in symbols; longer words are refused", advanced=True)
     dataset_size: str = option("large", "which generated pairs, without --train_file", choices=("large", "small"))
     train_file: str | None = option(
         None, "word pairs: a TSV, CSV, JSON-lines or `word translation` file, or a Hub data set"
@@ -85,7 +91,7 @@ def main() -> None:
         summarise_scores,
     )
     from workbench.translation.model import load_translator
-    from workbench.translation.report import describe_pairs
+    from workbench.translation.report import describe_pairs, example_word
 
     check_before_training(arguments)
     data = load_data(arguments)
@@ -109,7 +115,7 @@ def main() -> None:
     except ValueError as error:
         raise UserError(str(error)) from error
     model = ARCHITECTURES[arguments.architecture](config)
-    longest = max(len(example["labels"]) for example in splits["train"])
+    longest = max(map(len, splits["train"]["labels"][:]))
     model.generation_config.max_new_tokens = min(2 * longest, config.max_position_embeddings // 2)
     parameters = results.count_parameters(model)
     sizes = ", ".join(f"{len(examples):,} {name}" for name, examples in splits.items())
@@ -121,7 +127,8 @@ def main() -> None:
     score = score_words if config.is_encoder_decoder else score_continuations
     training_arguments = make_training_arguments(arguments, len(splits["train"]))
     folder = open_run(arguments)
-    trainer, clock, checkpoint = make_trainer(
+    collector = facts.FactsCollector(describe_pairs(arguments, data["train"].column_names))
+    trainer = make_trainer(
         arguments,
         training_arguments,
         model,
@@ -130,13 +137,12 @@ def main() -> None:
         splits,
         compute_metrics=summarise_scores,
         preprocess_logits_for_metrics=score,
+        callbacks=[collector],
     )
 
     # ---- Train
-    collector = facts.FactsCollector(describe_pairs(arguments, data["train"].column_names))
-    trainer.add_callback(collector)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = clock.seconds
+    trainer.fit()
+    seconds = trainer.seconds
 
     # ---- Evaluate: the test split is read once, with the weights that validation chose
     scores = {name: trainer.evaluate(splits[name], metric_key_prefix=name) for name in ("validation", "test")}
@@ -165,7 +171,7 @@ def main() -> None:
     if arguments.train_file is None:
         print(f"\n{SENTENCE} → {next(text_translator(model, tokenizer).lines([SENTENCE]))}")
     print(f"\nTalk to it:   python scripts/translate.py {folder}")
-    print(f"Look inside:  python scripts/translate.py {folder} conditioning --attention attention.png")
+    print(f"Look inside:  python scripts/translate.py {folder} {example_word(sources)} --attention attention.png")
     if arguments.push_to_hub:
         print(f"Published:    {publish_run(package, arguments, folder)}")
     print(f"The model, its card, results.json, curves.png and test_translations.tsv are in {folder}")
@@ -192,6 +198,9 @@ def report(test: dict[str, float], outcome: list[tuple[str, str, str]], seconds:
         f"\nTest split, {len(outcome):,} unseen words: loss {test['loss']:.5f} nats per symbol, word accuracy "
         f"{test['word_accuracy']:.2%}, character error rate {test['cer']:.3%} ({seconds:.0f} s of training)"
     )
+    from workbench.translation.text import shortened
+
+    outcome = [(source, target, shortened(written, source)) for source, target, written in outcome]
     wrong = [f"{source} → {written} (right: {target})" for source, target, written in outcome if written != target]
     right = [f"{source} → {written}" for source, target, written in outcome if written == target]
     for title, lines in (("right", right), ("wrong", wrong)):

@@ -4,7 +4,8 @@
     python scripts/translate.py runs/translator --file book.txt > book.pig.txt
 
 The first prints "Ellohay, Orldway!": capitals, punctuation and spaces stay. The second streams a file; without text
-and file, lines come from standard input. `--attention word.png` draws where the model looked.
+and file, lines come from standard input. `--attention word.png` draws where the model looked. A translation that does
+not end, of a model that has learned little, is cut and marked with "…".
 """
 
 import sys
@@ -17,7 +18,7 @@ from workbench.errors import UserError, run_main
 
 @dataclass
 class TranslateArguments:
-    """Everything that the script can be told."""
+    """The model, and what it translates."""
 
     model: str = option("", "a run's folder, or a model's name on the Hub", positional=True)
     text: str | None = option(None, "what to translate; without it, --file or standard input", positional=True)
@@ -37,10 +38,14 @@ def main() -> None:
         raise UserError("--beams and --batch_size are at least 1")
     source = open_lines(arguments)
 
+    from workbench.runs.folder import check_is_one_run
     from workbench.translation.decoding import text_translator
     from workbench.translation.model import load_translator
 
+    check_is_one_run(arguments.model)
     model, tokenizer = load_translator(arguments.model, arguments.trust_remote_code)
+    if arguments.check:
+        check_learned_rule(arguments.model)
     if arguments.attention:
         draw_attention(arguments, model, tokenizer)
         return
@@ -52,11 +57,15 @@ def main() -> None:
     except BrokenPipeError:
         # The reader (`head`, say) has seen enough; point stdout away so that closing it is quiet.
         sys.stdout = None
-    if translator.left_out:
-        shown = ", ".join(word[:30] for word in sorted(translator.left_out)[:5])
-        print(
-            f"left as they are, for unknown characters or length: {len(translator.left_out)} ({shown})", file=sys.stderr
-        )
+    tell_words("left as they are, for unknown characters or length", translator.left_out)
+    tell_words("cut, as their translation does not end (a longer training helps)", translator.cut)
+
+
+def tell_words(reason: str, words: set[str]) -> None:
+    """A line on stderr with the number of such words and some of them, if there are any."""
+    if words:
+        shown = ", ".join(word[:30] for word in sorted(words)[:5])
+        print(f"{reason}: {len(words)} ({shown})", file=sys.stderr)
 
 
 def open_lines(arguments):
@@ -86,10 +95,24 @@ def at_once(arguments) -> int:
     return 1 if arguments.text is None and arguments.file is None and sys.stdin.isatty() else LINES_AT_ONCE
 
 
+def check_learned_rule(name: str) -> None:
+    """UserError if what the model was tested on, so far as its folder tells, is not Pig Latin."""
+    from workbench.data.pig_latin import to_pig_latin
+    from workbench.hub.fetch import fetch_model
+    from workbench.runs.results import RESULTS_FILE, RunResults
+
+    folder = Path(fetch_model(name))
+    facts = (RunResults.read(folder).facts or {}) if (folder / RESULTS_FILE).is_file() else {}
+    rows = [row[:2] for kind in ("examples", "wrong") for row in facts.get(kind) or ()]
+    if rows and not any(to_pig_latin(source) == target for source, target in rows):
+        source, target = rows[0]
+        raise UserError(f"--check compares with Pig Latin's rule; {name} learned others ({source} → {target})")
+
+
 def checked_lines(translator, lines):
     """Word by word, the model's answer and the rule's; then how many differ."""
     from workbench.data.pig_latin import to_pig_latin
-    from workbench.translation.text import WORD
+    from workbench.translation.text import WORD, shortened
 
     text = [line for line in lines if line]
     originals = [word for line in text for word in WORD.findall(line)]
@@ -99,7 +122,7 @@ def checked_lines(translator, lines):
     for word, answer in zip([word for word in plain if word is not None], written, strict=True):
         rule = to_pig_latin(word)
         differ += answer != rule
-        yield f"{word}\t{answer}\t{rule}\t{'' if answer == rule else 'differs'}".rstrip("\t")
+        yield f"{word}\t{shortened(answer, word)}\t{rule}\t{'' if answer == rule else 'differs'}".rstrip("\t")
     yield f"{differ} of {len(written)} words differ from the rule"
 
 
@@ -107,6 +130,7 @@ def draw_attention(arguments, model, tokenizer) -> None:
     """Translates one word and draws its attention weights."""
     from workbench.runs.figures import plot_attention
     from workbench.translation.decoding import attention_of
+    from workbench.translation.text import shortened
 
     word = (arguments.text or "").strip()
     if not word or len(word.split()) > 1:
@@ -116,7 +140,7 @@ def draw_attention(arguments, model, tokenizer) -> None:
     if path.suffix != ".png" or not path.parent.is_dir():
         raise UserError(f"{path}: give a .png file in a folder that exists")
     plot_attention(panels, source, output, path)
-    print(f"{word} → {translation}; attention drawn to {path}")
+    print(f"{word} → {shortened(translation, word)}; attention drawn to {path}")
 
 
 if __name__ == "__main__":

@@ -98,3 +98,92 @@ def test_help_shows_every_option_with_its_default(capsys):
     assert exit_.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "highest rate (default: 0.1)" in shown and "{encoder-decoder,decoder-only}" in shown and "A test." in shown
+
+
+@pytest.mark.parametrize("argv", [("{}", "--seeds", "3"), ("--seeds", "3", "--config", "{}"), ("--bf16", "true", "{}")])
+def test_a_recipe_may_stand_by_itself_or_behind_config(recipe, argv):
+    path = recipe("learning_rate: 5e-4\n")
+    assert parse(*(word.format(path) for word in argv)).learning_rate == 5e-4
+    with pytest.raises(UserError, match="two recipes"):
+        parse(path, "--config", path)
+
+
+def test_a_value_of_another_librarys_option_is_no_recipe(recipe):
+    path = recipe("seeds: [4]\n")
+    parsed = parse("--optim", path, extra=lambda: {"optim": str})
+    assert parsed.extra == {"optim": path} and parsed.seeds == [0]
+
+
+def test_a_mistake_in_a_recipe_names_its_file_and_line(recipe):
+    path = recipe("# mine\nseeds: [1]\nlearing_rate: 1\n")
+    with pytest.raises(UserError) as refusal:
+        parse(path)
+    assert str(refusal.value).startswith(f"{path}, line 3: unknown option 'learing_rate'; did you mean 'learning_rate'")
+    for text in ("1: 2\n", "null: 2\n", "hidden_size: .inf\n", "[" * 3000):
+        with pytest.raises(UserError, match="recipe.yaml"):
+            parse(recipe(text))
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (("--lr", "1"), "learning_rate"),
+        (("-lr", "1"), "learning_rate"),
+        (("--epochs", "1"), "num_train_epochs"),
+        (("--learning-rate", "1"), "learning_rate"),
+        (("--recipe", "r.yaml"), None),
+    ],
+)
+def test_other_programs_names_suggest_ours(argv, meant):
+    with pytest.raises(UserError) as refusal:
+        parse(*argv)
+    assert (f"did you mean '{meant}'" in str(refusal.value)) == (meant is not None)
+
+
+@pytest.mark.parametrize("usual", ["bs", "batch_size", "model", "data", "lr", "epochs", "resume", "output"])
+def test_every_usual_name_leads_to_an_option_of_a_training_script(usual):
+    from workbench.arguments import suggestion
+    from workbench.classification.arguments import ClassifierArguments
+
+    known = list(ClassifierArguments.__dataclass_fields__)
+    assert suggestion(usual, known).split("'")[1] in known
+
+
+@dataclass
+class Schedule:
+    """The schedule; a group of its own."""
+
+    learning_rate: float = option(0.1, "highest rate")
+    adam_beta2: float = option(0.98, "second moment", advanced=True)
+
+
+@dataclass
+class Grouped(Schedule):
+    """The model. More about it."""
+
+    hidden_size: int = option(8, "width")
+    adam_beta2: float = option(0.9, "second moment of this script")
+
+
+def shown(capsys, *argv: str) -> str:
+    with pytest.raises(SystemExit):
+        parse_arguments(Grouped, "Teaches first.", None, list(argv))
+    return capsys.readouterr().out
+
+
+def test_help_teaches_first_and_groups_options_by_their_dataclass(capsys):
+    page = shown(capsys, "--help")
+    order = [
+        "Teaches first.",
+        "usage:",
+        "The model:",
+        "--hidden_size",
+        "The schedule:",
+        "--learning_rate",
+        "--help_all",
+    ]
+    places = [page.index(words) for words in order]
+    assert places == sorted(places) and "adam_beta2" not in page and "1 more options" in page
+    whole = shown(capsys, "--help_all")
+    assert "second moment of this script (default: 0.9)" in whole
+    assert whole.index("The schedule:") < whole.index("--adam_beta2")

@@ -66,14 +66,26 @@ def load_adapterhub(
     return model.eval()
 
 
-def save_adapterhub(model: PeftModel, folder: str, adapter_name: str, unshare: bool = False) -> None:
+def save_adapterhub(
+    model: PeftModel,
+    folder: str,
+    adapter_name: str,
+    unshare: bool = False,
+    name: str | None = None,
+    with_head: bool = True,
+) -> Checkpoint:
     """Saves an adapter or a fusion of `model` for `adapters`: `load_adapter(folder, use_safetensors=True)`.
 
     Args:
         model: with the adapter in it.
         folder: made if it is not there.
-        adapter_name: the adapter's name, here and there; a fusion's there is made of those of its adapters.
+        adapter_name: the adapter's name; a fusion's there is made of those of its adapters.
         unshare: whether insertions that share a bottleneck get a copy each; `adapters` cannot share.
+        name: its name there, if it is to have another.
+        with_head: whether to save the head too, if one was trained.
+
+    Returns:
+        What was saved.
 
     Raises:
         ValueError: `adapters` has no equivalent of a setting.
@@ -86,7 +98,9 @@ def save_adapterhub(model: PeftModel, folder: str, adapter_name: str, unshare: b
             BottleneckModel._remove_adapter_name_from_key(key, adapter_name): every[key].clone() for key in every
         }
     model_class = type(model.get_base_model()).__name__
-    write_adapterhub(Checkpoint(adapter_name, config, weights, model_class), folder, unshare)
+    checkpoint = Checkpoint(name or adapter_name, config, weights, model_class)
+    write_adapterhub(checkpoint, folder, unshare, with_head)
+    return checkpoint
 
 
 def convert_to_peft(source: str, folder: str, with_head: bool = True) -> Checkpoint:
@@ -102,10 +116,10 @@ def convert_to_peft(source: str, folder: str, with_head: bool = True) -> Checkpo
     return checkpoint
 
 
-def convert_to_adapterhub(source: str, folder: str, name: str | None = None) -> Checkpoint:
+def convert_to_adapterhub(source: str, folder: str, name: str | None = None, with_head: bool = True) -> Checkpoint:
     """Writes the PEFT adapter at `source` (a folder or a Hub repository) for `adapters`, and returns it.
 
-    Its name there is `name`, or that of its folder or repository.
+    Its name there is `name`, or that of its folder or repository (`name_there`).
 
     Raises:
         ValueError: as `save_adapterhub`, or there is no bottleneck adapter at `source`.
@@ -120,10 +134,14 @@ def convert_to_adapterhub(source: str, folder: str, name: str | None = None) -> 
         )
     config = MethodConfig.from_pretrained(str(directory))
     weights = read_weights(directory, SAFETENSORS_WEIGHTS_NAME, None)
-    name = name or re.sub(r"[^\w-]", "_", Path(source).name)
-    checkpoint = Checkpoint(name, config, weights, class_of(config))
-    write_adapterhub(checkpoint, folder)
+    checkpoint = Checkpoint(name or name_there(source), config, weights, class_of(config))
+    write_adapterhub(checkpoint, folder, with_head=with_head)
     return checkpoint
+
+
+def name_there(source: str) -> str:
+    """An adapter's name for `adapters`, made of its folder's or repository's."""
+    return re.sub(r"[^\w-]", "_", Path(source).name)
 
 
 def read_adapterhub(source: str, with_head: bool = True) -> Checkpoint:
@@ -147,8 +165,11 @@ def read_adapterhub(source: str, with_head: bool = True) -> Checkpoint:
     return checkpoint
 
 
-def write_adapterhub(checkpoint: Checkpoint, folder: str, unshared: bool = False) -> None:
-    """Writes an adapter or a fusion for `adapters`; ValueError for what it has no equivalent of."""
+def write_adapterhub(checkpoint: Checkpoint, folder: str, unshared: bool = False, with_head: bool = True) -> None:
+    """Writes an adapter or a fusion for `adapters`; ValueError for what it has no equivalent of.
+
+    Without its head, the checkpoint loses it.
+    """
     config = checkpoint.config
     family = (config.trained_on or {}).get("model_type")
     if family not in BASE_NAMES:
@@ -163,6 +184,8 @@ def write_adapterhub(checkpoint: Checkpoint, folder: str, unshared: bool = False
         "version": VERSION,
     }
     own = {key: weight for key, weight in checkpoint.weights.items() if MARK in key}
+    if not with_head:
+        checkpoint.weights, checkpoint.config.modules_to_save = own, None
     infix = f".adapter_fusion_layer.{described['name']}." if is_fusion else f".adapters.{checkpoint.name}."
     sites = {ours: theirs for theirs, ours in site_names(family, config.placement).items()}
     config_name, weights_name, _ = FUSION if is_fusion else ADAPTER
@@ -172,7 +195,8 @@ def write_adapterhub(checkpoint: Checkpoint, folder: str, unshared: bool = False
     }
     head = {key.removeprefix(PEFT_PREFIX): weight for key, weight in checkpoint.weights.items() if key not in own}
     if head:
-        files |= {HEAD[0]: json.dumps(common | head_to_hub(head, family), indent=2, sort_keys=True), HEAD[1]: head}
+        described, weights = head_to_hub(head, family, checkpoint.name, checkpoint.model_class)
+        files |= {HEAD[0]: json.dumps(common | described, indent=2, sort_keys=True), HEAD[1]: weights}
     write_folder(folder, files)
 
 

@@ -202,12 +202,15 @@ def adapter_to_hub(name: str, config: BottleneckConfig, unshared: bool) -> dict:
     """An adapter's configuration, from ours to theirs."""
     if config.sharing != "none" and not unshared:
         raise ValueError(
-            f"`adapters` cannot share bottlenecks (sharing is {config.sharing}): load the adapter into its model and"
-            " call save_adapterhub(…, unshare=True), which copies them"
+            f"`adapters` cannot share bottlenecks (sharing is {config.sharing}): --unshare copies them (in Python,"
+            " save_adapterhub(…, unshare=True))"
         )
     for setting in ("train_layer_norm", "target_modules"):
         if getattr(config, setting):
-            raise ValueError(f"`adapters` has no equivalent of {setting}: this adapter cannot be saved for it")
+            raise ValueError(
+                f"`adapters` has no equivalent of {setting}: this adapter cannot be saved for it; one that can is "
+                "trained with --strategy pfeiffer, parallel, or houlsby and converted with --unshare"
+            )
     hidden_size = config.trained_on["hidden_size"]
     size = config.size_for(hidden_size)
     # `adapters` rounds hidden_size / reduction_factor down, and a quotient may come out just below a whole number.
@@ -241,13 +244,33 @@ def fusion_to_hub(config: FusionConfig) -> dict:
     }
 
 
-def head_to_hub(head: dict[str, torch.Tensor], family: str) -> dict:
-    """The configuration of a head that is a task model's own; ValueError if a part of it is inside the base model."""
+def head_to_hub(head: dict[str, torch.Tensor], family: str, name: str, model_class: str | None) -> tuple[dict, dict]:
+    """Configuration and weights of a head, by their keys: a task model's own, or a flexible one if a pooler is in it.
+
+    Raises:
+        ValueError: a part of it is inside the base model, and no flexible head has the same layers.
+    """
     inside = [key for key in head if key.startswith(f"{BASE_NAMES[family]}.")]
-    if inside:
-        raise ValueError(f"`adapters` saves no part of the base model with a head: '{inside[0]}' is in modules_to_save")
-    last = list(head.values())[-1]
-    return {"name": None, "config": None, "num_labels": last.shape[0]}
+    if not inside:
+        last = list(head.values())[-1]
+        return {"model_class": model_class, "name": None, "config": None, "num_labels": last.shape[0]}, head
+    parts = {key.rpartition(".")[0] for key in head}
+    same = [(activation, names) for activation, names in TWO_LAYERS.get(family, {}).items() if parts == set(names)]
+    if not same:
+        raise ValueError(
+            f"`adapters` saves no part of the base model with a head: '{inside[0]}' is in modules_to_save; leave the "
+            "head out (with_head=False, on the command line --with_head false)"
+        )
+    activation, layers = same[0]
+    places = dict(zip(layers, ("1", "4"), strict=True))
+    weights = {
+        f"heads.{name}.{places[layer]}.{kind}": weight
+        for (layer, _, kind), weight in ((key.rpartition("."), weight) for key, weight in head.items())
+    }
+    kind = {"head_type": "classification", "layers": 2, "activation_function": activation, "use_pooler": False}
+    own = {"num_labels": head[f"{layers[-1]}.weight"].shape[0], "bias": True, "dropout_prob": None, "label2id": None}
+    flexible = f"{(model_class or family).partition('For')[0]}AdapterModel"
+    return {"model_class": flexible, "name": name, "config": kind | own}, weights
 
 
 def site_names(family: str, placement: str) -> dict[str, str]:

@@ -5,25 +5,56 @@ Only the standard library and PyYAML are imported here, so that `--help` answers
 
 import argparse
 import dataclasses
+import os
+import re
 import sys
 import types
 import typing
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from .errors import UserError, nearest
+from .errors import UserError, continue_with, nearest
+
+# What stands for a value in the help.
+KINDS = {int: "N", float: "X", dict: "MAPPING"}
+RECIPE_SUFFIXES = (".yaml", ".yml")
+# What other programs call our options; the first that a script has is suggested.
+USUAL_NAMES = {
+    "lr": ["learning_rate"],
+    "epoch": ["num_train_epochs"],
+    "epochs": ["num_train_epochs"],
+    "num_epochs": ["num_train_epochs"],
+    "steps": ["max_steps"],
+    "bs": ["train_batch_size", "batch_size"],
+    "batch_size": ["train_batch_size"],
+    "model": ["model_name_or_path"],
+    "model_name": ["model_name_or_path"],
+    "encoder": ["model_name_or_path"],
+    "data": ["train_file", "file", "data_dir"],
+    "dataset": ["train_file", "data_dir"],
+    "input": ["train_file", "file"],
+    "output": ["output_dir"],
+    "out": ["output_dir"],
+    "wd": ["weight_decay"],
+    "patience": ["early_stopping_patience"],
+    "warmup": ["warmup_steps"],
+    "resume": ["resume_from_checkpoint"],
+    "overwrite": ["overwrite_output_dir"],
+    "recipe": ["config"],
+}
 
 
 def option(default, help: str, **metadata):
-    """A dataclass field with its help text; `choices` and `positional` may be added."""
+    """A dataclass field with its help text; `choices`, `positional` and `advanced` (not in `--help`) may be added."""
     kwargs = {"default_factory": default} if callable(default) else {"default": default}
     return field(**kwargs, metadata={"help": help, **metadata})
 
 
 @dataclass
 class RunArguments:
-    """What every training script accepts."""
+    """The run: its folder, its seed, and how to go on with it."""
 
     output_dir: str = option("runs/run", "folder of this run: model, results.json, config.yaml, figures, checkpoints")
     seed: int = option(0, "fixes data order, initialisation and dropout")
@@ -31,7 +62,9 @@ class RunArguments:
         False, "go on from the run's last whole checkpoint, or start if there is none"
     )
     overwrite_output_dir: bool = option(False, "delete what an earlier run left in output_dir")
-    report_to: str = option("none", "where curves also go", choices=("none", "tensorboard", "wandb", "all"))
+    report_to: str = option(
+        "none", "where curves also go", choices=("none", "tensorboard", "wandb", "all"), advanced=True
+    )
 
 
 @dataclass
@@ -39,19 +72,27 @@ class OptimisationArguments:
     """The optimiser and its schedule; names as in transformers.TrainingArguments where one exists."""
 
     num_train_epochs: float = option(45.0, "passes over the training split")
-    max_steps: int = option(-1, "stop after this many optimiser steps instead (-1: by epochs)")
+    max_steps: int = option(-1, "stop after this many optimiser steps instead (-1: by epochs)", advanced=True)
     train_batch_size: int = option(64, "examples per optimiser step, over all processes together")
-    eval_batch_size: int = option(256, "examples per evaluation batch, over all processes together")
+    eval_batch_size: int = option(256, "examples per evaluation batch, over all processes together", advanced=True)
     learning_rate: float = option(2e-3, "highest learning rate")
-    lr_scheduler_type: str = option("cosine", "shape of its decay: cosine, linear, constant, exponential, …")
-    lr_decay_per_epoch: float = option(0.0, "multiply the rate by this after each epoch instead (0.99, say; 0: off)")
-    warmup_steps: int = option(200, "steps of linear rise to the highest rate; at most a tenth of all steps")
-    weight_decay: float = option(0.1, "AdamW's decoupled weight decay")
-    adam_beta2: float = option(0.98, "AdamW's second moment decay")
-    max_grad_norm: float = option(1.0, "clip the gradient's norm at this")
+    lr_scheduler_type: str = option(
+        "cosine", "shape of its decay: cosine, linear, constant, exponential, …", advanced=True
+    )
+    lr_decay_per_epoch: float = option(
+        0.0, "multiply the rate by this after each epoch instead (0.99, say; 0: off)", advanced=True
+    )
+    warmup_steps: int = option(
+        200, "steps of linear rise to the highest rate; at most a tenth of all steps", advanced=True
+    )
+    weight_decay: float = option(0.1, "AdamW's decoupled weight decay", advanced=True)
+    adam_beta2: float = option(0.98, "AdamW's second moment decay", advanced=True)
+    max_grad_norm: float = option(1.0, "clip the gradient's norm at this", advanced=True)
     early_stopping_patience: int = option(0, "stop after this many epochs without a better validation loss (0: never)")
-    bf16: bool = option(False, "bfloat16 autocast")
-    gradient_checkpointing: bool = option(False, "recompute activations in the backward pass: less memory, more time")
+    bf16: bool = option(False, "bfloat16 autocast", advanced=True)
+    gradient_checkpointing: bool = option(
+        False, "recompute activations in the backward pass: less memory, more time", advanced=True
+    )
 
 
 def parse_arguments(
@@ -61,12 +102,12 @@ def parse_arguments(
     argv: list[str] | None = None,
     without: Collection[str] = (),
 ):
-    """The command line, over the recipe that `--config` names, over the dataclass's defaults.
+    """The command line, over the recipe that it names, over the dataclass's defaults.
 
     Args:
         arguments_class: dataclass whose fields come from `option`; a `positional` one is required unless its default
-            is None or it takes a list.
-        description: shown by `--help`, as written.
+            is None or it takes a list. Without any, a recipe may stand by itself, as it may behind `--config`.
+        description: what `--help` begins with, as written.
         extra_options: called only if an option is not a field; returns the names and types of the others that are
             allowed. Their values come back in the instance's `extra` dictionary.
         without: fields that are no options here: the script gives them their values itself.
@@ -76,19 +117,20 @@ def parse_arguments(
     """
     argv = sys.argv[1:] if argv is None else argv
     known = {name: hint for name, hint in typing.get_type_hints(arguments_class).items() if name not in without}
-    parser = _build_parser(arguments_class, known, description, bool(extra_options))
-    parsed, unknown = parser.parse_known_args(argv)
-    given = {name: value for name, value in vars(parsed).items() if name != "config"}
-    # Before the recipe: the value of an unknown option may have been taken for its name.
-    extra = _check_extra(_pair_up(unknown), extra_options, list(known))
-    recipe = read_recipe(parsed.config) if getattr(parsed, "config", None) else {}
-    others = {key: value for key, value in recipe.items() if key not in known}
-    extra = _check_extra(others, extra_options, list(known)) | extra
-    values = {key: _convert(key, value, known[key]) for key, value in recipe.items() if key in known}
+    parser = _build_parser(arguments_class, known, description, bool(extra_options), "--help_all" in argv)
+    given, unknown = parser.parse_known_args(argv)
+    given = vars(given)
+    path = given.pop("config", None)
+    if _takes_recipe(arguments_class):
+        path = _take_recipe(path, unknown)
+    extra = _check_extra(_pair_up(unknown, list(known)), extra_options, list(known))
+    values, others = _recipe_values(path, known, extra_options) if path is not None else ({}, {})
     instance = arguments_class(**{**values, **given})
     _check_choices(instance)
     if extra_options:
-        instance.extra = extra
+        instance.extra = others | extra
+    if "resume_from_checkpoint" in known:
+        continue_with(argv)
     return instance
 
 
@@ -98,11 +140,32 @@ def read_recipe(path: str) -> dict:
 
     try:
         recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path}: cannot read this recipe: {error}") from error
-    if not isinstance(recipe, dict):
+    if not isinstance(recipe, dict) or not all(isinstance(key, str) for key in recipe):
         raise UserError(f"{path}: a recipe is a list of `option: value` lines")
     return recipe
+
+
+def _recipe_values(path: str, known: dict[str, type], extra_options) -> tuple[dict, dict]:
+    """A recipe's values of the `known` options and of the others; UserError names the file and the line."""
+    recipe = read_recipe(path)
+    values, others = {}, {}
+    for key, value in recipe.items():
+        try:
+            if key in known:
+                values[key] = _convert(key, value, known[key])
+            else:
+                others |= _check_extra({key: value}, extra_options, list(known))
+        except UserError as error:
+            raise UserError(f"{path}{_line_of(path, key)}: {error}") from error
+    return values, others
+
+
+def _line_of(path: str, key: str) -> str:
+    """`, line 3` where a line of the recipe begins with the key, else nothing."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return next((f", line {number}" for number, line in enumerate(lines, 1) if line.startswith(f"{key}:")), "")
 
 
 def convert_options(arguments_class: type, values: dict) -> dict:
@@ -112,38 +175,109 @@ def convert_options(arguments_class: type, values: dict) -> dict:
 
 
 class _Parser(argparse.ArgumentParser):
+    """A parser whose help teaches before it lists, and whose mistakes are a UserError."""
+
+    teaching = ""
+
     def error(self, message: str):
         raise UserError(f"{message} (see --help)")
 
+    def format_help(self) -> str:
+        return f"{self.teaching.strip()}\n\n{super().format_help()}"
 
-def _build_parser(arguments_class: type, hints: dict, description: str, has_extra: bool) -> argparse.ArgumentParser:
-    epilog = "Any other field of transformers.TrainingArguments is accepted under its own name." if has_extra else None
+
+def _build_parser(
+    arguments_class: type, hints: dict, description: str, has_extra: bool, shows_all: bool
+) -> argparse.ArgumentParser:
+    """The parser; in its help, a group of options for each dataclass, without the advanced ones unless `shows_all`."""
+    items = [item for item in dataclasses.fields(arguments_class) if item.name in hints]
+    hidden = set() if shows_all else {item.name for item in items if _is_advanced(item.name, arguments_class)}
     parser = _Parser(
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=_usage(items, _takes_recipe(arguments_class)),
+        epilog=_epilog(len(hidden), has_extra),
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=32),
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
+        add_help=False,
     )
-    if not any(_is_positional(item) for item in dataclasses.fields(arguments_class)):
-        parser.add_argument("--config", metavar="RECIPE.yaml", help="a recipe whose values replace the defaults below")
-    for item in dataclasses.fields(arguments_class):
-        if item.name in hints:
-            _add_option(parser, item, hints[item.name])
+    parser.teaching = description
+    for name in ("--help", "-h", "--help_all"):
+        parser.add_argument(name, action="help", help=argparse.SUPPRESS)
+    if _takes_recipe(arguments_class):
+        recipe = "a recipe whose values replace the defaults below; --config may be left out"
+        parser.add_argument_group("Recipe").add_argument("--config", metavar="RECIPE.yaml", help=recipe)
+    for title, members in _groups(arguments_class, items).items():
+        group = parser.add_argument_group(title)
+        for item in members:
+            _add_option(group, item, hints[item.name], item.name in hidden)
     return parser
+
+
+def _usage(items: list[dataclasses.Field], takes_recipe: bool) -> str:
+    """`python scripts/NAME.py POSITIONAL … [--option value …]`."""
+    places = ["[RECIPE.yaml]"] if takes_recipe else []
+    for item in filter(_is_positional, items):
+        optional = item.default is None or item.default is dataclasses.MISSING
+        places.append(f"[{item.name.upper()}]" if optional else item.name.upper())
+    return " ".join(["python scripts/%(prog)s", *places, "[--option value …]"])
+
+
+def _epilog(hidden: int, has_extra: bool) -> str:
+    told = f"{hidden} more options: --help_all." if hidden else ""
+    extra = "Any other field of transformers.TrainingArguments is accepted under its own name." if has_extra else ""
+    return " ".join(filter(None, (told, extra)))
+
+
+def _groups(arguments_class: type, items: list[dataclasses.Field]) -> dict[str, list[dataclasses.Field]]:
+    """Title -> options: the script's own first, then those of each dataclass that it is made of."""
+    homes = [kind for kind in arguments_class.__mro__ if dataclasses.is_dataclass(kind)]
+    groups = {kind: [] for kind in homes}
+    for item in items:
+        # An option with another default in the script's own class belongs where it was first defined.
+        groups[next(kind for kind in reversed(homes) if item.name in kind.__annotations__)].append(item)
+    return {_title(kind): members for kind, members in groups.items() if members}
+
+
+def _title(kind: type) -> str:
+    """A dataclass's docstring up to the first full stop or semicolon."""
+    written = (kind.__doc__ or "").strip()
+    return "Options" if not written or written.startswith(f"{kind.__name__}(") else re.split(r"[.;]", written)[0]
+
+
+def _is_advanced(name: str, arguments_class: type) -> bool:
+    """Whether any of the dataclasses that define an option calls it advanced."""
+    fields = [vars(kind).get("__dataclass_fields__", {}).get(name) for kind in arguments_class.__mro__]
+    return any(item is not None and item.metadata.get("advanced", False) for item in fields)
+
+
+def _takes_recipe(arguments_class: type) -> bool:
+    """Whether a script takes a recipe: none whose command line has places of its own does."""
+    return not any(_is_positional(item) for item in dataclasses.fields(arguments_class))
+
+
+def _take_recipe(named: str | None, tokens: list[str]) -> str | None:
+    """The recipe that `--config` named, or that stands by itself among the `tokens` left over, and leaves them."""
+    for place, token in enumerate(tokens):
+        is_value = place > 0 and tokens[place - 1].startswith("--") and "=" not in tokens[place - 1]
+        if is_value or token.startswith("-") or not (token.endswith(RECIPE_SUFFIXES) or os.path.isfile(token)):  # noqa: PTH113
+            continue
+        if named is not None:
+            raise UserError(f"two recipes, {named} and {token}: give one, with its values over the defaults")
+        return tokens.pop(place)
+    return named
 
 
 def _is_positional(item: dataclasses.Field) -> bool:
     return item.metadata.get("positional", False)
 
 
-def _add_option(parser: argparse.ArgumentParser, item: dataclasses.Field, hint) -> None:
+def _add_option(group, item: dataclasses.Field, hint, is_hidden: bool) -> None:
     kind, is_list = _plain_type(hint)
     default = item.default_factory() if item.default is dataclasses.MISSING else item.default
-    shown = "" if default in (None, "", []) else f" (default: {default})"
+    shown = "" if default is False or default in (None, "", []) else f" (default: {default})"
     choices = item.metadata.get("choices")
-    kwargs = {"help": item.metadata.get("help", "").replace("%", "%%") + shown}
-    kwargs["metavar"] = "{" + ",".join(choices) + "}" if choices else item.name.upper()
+    kwargs = {"help": argparse.SUPPRESS if is_hidden else item.metadata.get("help", "").replace("%", "%%") + shown}
+    kwargs["metavar"] = "{" + ",".join(choices) + "}" if choices else KINDS.get(kind, "TEXT")
     if kind is bool:
         kwargs |= {"nargs": "?", "const": True, "type": _boolean, "metavar": "true|false"}
     else:
@@ -152,9 +286,9 @@ def _add_option(parser: argparse.ArgumentParser, item: dataclasses.Field, hint) 
         kwargs["nargs"] = (
             "*" if is_list else "?" if item.default is not dataclasses.MISSING and default is None else None
         )
-        parser.add_argument(item.name, **kwargs)
+        group.add_argument(item.name, **kwargs | {"metavar": item.name.upper()})
     else:
-        parser.add_argument(f"--{item.name}", **kwargs)
+        group.add_argument(f"--{item.name}", **kwargs)
 
 
 def _plain_type(hint) -> tuple[type, bool]:
@@ -182,7 +316,7 @@ def _convert(name: str, value, hint):
         if is_list:
             return [_scalar(item, kind) for item in (value if isinstance(value, list) else [value])]
         return _scalar(value, kind)
-    except (TypeError, ValueError, argparse.ArgumentTypeError) as error:
+    except (TypeError, ValueError, OverflowError, argparse.ArgumentTypeError) as error:
         raise UserError(f"{name}: '{value}' is not of type {kind.__name__}") from error
 
 
@@ -196,14 +330,16 @@ def _scalar(value, kind: type):
     return kind(float(value)) if kind is int else kind(value)
 
 
-def _pair_up(tokens: list[str]) -> dict[str, str | bool]:
+def _pair_up(tokens: list[str], known: list[str]) -> dict[str, str | bool]:
     """`--name value`, `--name=value` and `--name` (true) that no field took."""
     pairs: dict[str, str | bool] = {}
     tokens = list(tokens)
     while tokens:
         token = tokens.pop(0)
         if not token.startswith("--"):
-            raise UserError(f"unexpected argument '{token}' (see --help)")
+            name = token.lstrip("-").partition("=")[0]
+            hint = suggestion(name, known) if token.startswith("-") else ""
+            raise UserError(f"unexpected argument '{token}'{hint} (see --help)")
         name, has_value, value = token[2:].partition("=")
         if not has_value:
             value = tokens.pop(0) if tokens and not tokens[0].startswith("--") else True
@@ -211,13 +347,19 @@ def _pair_up(tokens: list[str]) -> dict[str, str | bool]:
     return pairs
 
 
+def suggestion(name: str, known: list[str]) -> str:
+    """'; did you mean NAME?' for the option that other programs call so, or that is spelt nearly so; or ''."""
+    usual = [ours for ours in USUAL_NAMES.get(name, ()) if ours in known]
+    return f"; did you mean '{usual[0]}'?" if usual else nearest(name.replace("-", "_"), known)
+
+
 def _check_extra(others: dict, extra_options, known: list[str]) -> dict:
     """The values of options that are not fields, converted; UserError for one that does not exist."""
     if not others:
         return {}
-    close = next((name for name in others if nearest(name, known)), None)
+    close = next((name for name in others if suggestion(name, known)), None)
     if close is not None and close not in (allowed := extra_options() if extra_options else {}):
-        raise UserError(f"unknown option '{close}'{nearest(close, known)}")
+        raise UserError(f"unknown option '{close}'{suggestion(close, known)}")
     allowed = extra_options() if extra_options else {}
     for name in others:
         if name not in allowed:

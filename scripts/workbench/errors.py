@@ -1,8 +1,11 @@
-"""What a user can cause ends in one line on stderr and exit code 2."""
+"""Mistakes that a user can cause: one line on stderr and exit code 2."""
 
 import errno
 import os
+import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 # What is wrong with a path that the user gave.
@@ -13,15 +16,31 @@ class UserError(Exception):
     """A mistake in what the user gave; its text says what was got, what is allowed and what to do."""
 
 
+class Terminated(BaseException):
+    """SIGTERM, as a scheduler sends it before it takes a machine away."""
+
+
+# The arguments of a script that can go on with what it has begun.
+_continuation: list[str] = []
+
+
+def continue_with(argv: list[str]) -> None:
+    """Says with which arguments this script was started: the same ones, with another behind them, go on."""
+    _continuation[:] = [word for word in argv if word != "--overwrite_output_dir"] + ["--resume_from_checkpoint"]
+
+
 def run_main(main: Callable[[], None]) -> None:
     """Runs a script's `main`, turning what the user can cause into one line and exit code 2."""
+    earlier = _on_termination(_terminate)
     try:
         main()
         _leave_process_group()
     except UserError as error:
         sys.exit(_fail(str(error)))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_stop("interrupted", 130))
+    except Terminated:
+        sys.exit(_stop("ended by SIGTERM", 143))
     except BrokenPipeError:
         # Who reads our output has had enough; nothing more may be written, not even at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -32,6 +51,33 @@ def run_main(main: Callable[[], None]) -> None:
         if _is_full_disk(error):
             sys.exit(_fail("no space left on the disk; free some, or choose another --output_dir; whole files stay"))
         raise
+    finally:
+        _continuation.clear()
+        _on_termination(earlier)
+
+
+def _terminate(number: int, frame) -> None:
+    raise Terminated
+
+
+def _on_termination(handler):
+    """Sets what SIGTERM does, and returns what it did; None outside of the main thread, where it cannot be set."""
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, handler)
+
+
+def _stop(reason: str, code: int) -> int:
+    """One line on stderr, of several processes from the first: why it ends, and the command that goes on."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+        command = "the same command with --resume_from_checkpoint" if several else _command()
+        print(f"{reason}; {command} goes on" if _continuation else reason, file=sys.stderr)
+    return code
+
+
+def _command() -> str:
+    return shlex.join(["python", sys.argv[0], *_continuation])
 
 
 def _leave_process_group() -> None:

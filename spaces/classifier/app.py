@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 
 import gradio as gr
-from cards import CSS, card, draw, summarise, tab_separated, table
-from classification import Answer, Classifier, Row, compare
+from cards import CSS, card, draw, summarise, tab_separated, tables
+from classification import Answer, Classifier, compare
 from loading import CannotLoadError
-from reading import MAX_CHARACTERS, MAX_TEXTS, MAX_TOTAL, InputError, read_file, read_lines, read_typed
+from reading import MAX_CHARACTERS, MAX_TEXTS, MAX_TOTAL, Example, InputError, read_file, read_lines, read_typed
 
 VARIABLES = ("MODEL_ID", "SECOND_MODEL_ID")
-MAX_WAITING, MAX_SESSIONS, KEPT_SECONDS = 64, 200, 600
+# Gradio keeps the page's components for each session, also for each call of the API; nothing here needs them.
+MAX_WAITING, MAX_SESSIONS, KEPT_SECONDS = 64, 64, 600
 OUTPUT = tempfile.TemporaryDirectory(prefix="classifier-")
 PROGRESS = gr.Progress()
 
@@ -64,7 +65,7 @@ class App:
 
         Args:
             texts: a text per line, at most 2,000; of a pair, the two texts with a tab between.
-            only_differences: leave out the texts on which the models agree.
+            only_differences: leave out the texts on which the models agree; where answers are not compared, none.
 
         Returns:
             rows: text, pair (or null), models and differ as from /classify. summary: how often the models agree.
@@ -73,36 +74,38 @@ class App:
             rows = compare(self.classifiers, read_lines(texts))
         except InputError as error:
             raise gr.Error(str(error)) from error
-        chosen = [
-            {**row.example._asdict(), "models": self.describe(row.answers), "differ": row.differ}
-            for row in self.chosen(rows, only_differences)
+        chosen = [row for row in rows if row.differ is not False or not only_differences]
+        told = [
+            {
+                "text": row.example.text,
+                "pair": row.example.pair,
+                "models": self.describe(row.answers),
+                "differ": row.differ,
+            }
+            for row in chosen
         ]
-        return {"rows": chosen, "summary": summarise(self.classifiers, rows)}
+        return {"rows": told, "summary": summarise(self.classifiers, rows)}
 
-    def inspect_page(self, lines: str, path: str | None, only: bool, progress: gr.Progress = PROGRESS) -> tuple:
-        """The rows to be kept, and what `show_rows` shows of them."""
+    def inspect_page(self, lines: str, path: str | None, label: str, progress: gr.Progress = PROGRESS) -> tuple:
+        """Summary, tables, and the file to download."""
         try:
             if path and lines.strip():
                 raise InputError("Please paste texts or choose a file, not both.")
-            examples = read_file(path) if path else read_lines(lines)
+            if (label or "").strip() and not path:
+                raise InputError(
+                    "Pasted lines have no columns. Please choose a CSV or TSV file, or name no label column."
+                )
+            examples = read_file(path, label or "") if path else read_lines(lines)
+            rows = compare(self.classifiers, examples, lambda name: partial(progress.tqdm, desc=name))
         except InputError as error:
             raise gr.Error(str(error)) from error
-        rows = compare(self.classifiers, examples, lambda name: partial(progress.tqdm, desc=name))
-        return rows, *self.show_rows(rows, only)
+        file = write_file(tab_separated(self.classifiers, rows))
+        download = gr.DownloadButton(value=file, visible=True)
+        return card("", summarise(self.classifiers, rows)), tables(self.classifiers, rows), download
 
-    def show_rows(self, rows: list[Row], only: bool) -> tuple:
-        """Summary, table, and the file to download."""
-        if not rows:
-            return gr.skip(), gr.skip(), gr.skip()
-        chosen = self.chosen(rows, only)
-        file = write_file(tab_separated(self.classifiers, chosen))
-        download = gr.DownloadButton(value=file, interactive=True)
-        return card("", summarise(self.classifiers, rows)), table(self.classifiers, chosen), download
-
-    @staticmethod
-    def chosen(rows: list[Row], only_differences: bool) -> list[Row]:
-        """All rows, or those that differ; where answers are not compared, all."""
-        return [row for row in rows if row.differ is not False or not only_differences]
+    def examples(self) -> list[Example]:
+        """Texts to try that suit every model: those of the first that has an opinion."""
+        return min(self.classifiers, key=lambda item: item.takes_pairs is None).examples
 
 
 def write_file(text: str) -> str:
@@ -138,8 +141,19 @@ def shortened(labels: list[str], shown: int = 8) -> str:
 
 
 def build_classify(app: App, page: gr.Blocks) -> None:
-    text = gr.Textbox(label="Text", max_lines=8, placeholder=f"Type a text, of at most {MAX_CHARACTERS:,} characters")
-    pair = gr.Textbox(label="Second text", max_lines=8, placeholder="For models of pairs; else leave it empty")
+    examples, private = app.examples(), {"api_visibility": "private"}
+    first = examples[0]
+    text = gr.Textbox(
+        first.text, label="Text", max_lines=8, placeholder=f"Type a text, of at most {MAX_CHARACTERS:,} characters"
+    )
+    single = any(item.takes_pairs is False for item in app.classifiers)
+    hint = "The text to compare it with" if first.pair else "For models of pairs; else leave it empty"
+    pair = gr.Textbox(first.pair or "", label="Second text", max_lines=8, placeholder=hint, visible=not single)
+    with gr.Row():
+        for example in examples:
+            texts = [example.text, example.pair or ""]
+            button = gr.Button(" / ".join(filter(None, texts)), size="sm", min_width=200)
+            button.click(partial(list, texts), None, [text, pair], **private)
     cards = gr.HTML(elem_id="answers")
     typed = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
     gr.on([page.load, text.change, pair.change, text.submit], app.show, [text, pair], cards, **typed)
@@ -148,21 +162,21 @@ def build_classify(app: App, page: gr.Blocks) -> None:
 def build_inspect(app: App) -> None:
     gr.Markdown(
         "A text per line (of a pair, both with a tab between), or a UTF-8 file: CSV or TSV with a header, or lines. "
+        "If a column has the right labels, the answers are scored. "
         f"At most {MAX_TEXTS:,} texts and {MAX_TOTAL:,} bytes."
     )
     with gr.Row():
-        lines = gr.Textbox(label="Texts", lines=6, max_lines=12, scale=2, min_width=260)
-        source = gr.File(label="File", file_types=["text", ".csv", ".tsv"], height=170, min_width=200)
-    with gr.Row():
-        button = gr.Button("Inspect", variant="primary", min_width=120)
-        download = gr.DownloadButton("Download", interactive=False, min_width=120)
-    only = gr.Checkbox(label="Only texts on which the models differ", visible=len(app.classifiers) > 1)
-    kept = gr.State([])
-    summary, rows = gr.HTML(elem_id="summary"), gr.HTML(elem_id="rows")
+        lines = gr.Textbox(label="Texts", lines=7, max_lines=12, scale=2, min_width=260, placeholder="A text per line")
+        with gr.Column(min_width=200):
+            source = gr.File(label="File", file_types=["text", ".csv", ".tsv"], height=140)
+            label = gr.Textbox(label="Label column", max_lines=1, placeholder="If empty: label, class, sentiment, …")
+    button = gr.Button("Inspect", variant="primary")
+    summary = gr.HTML(elem_id="summary")
+    download = gr.DownloadButton("Download", size="sm", visible=False)
+    rows = gr.HTML(elem_id="rows")
     outputs, private = [summary, rows, download], {"api_visibility": "private"}
     at_once = {"concurrency_id": "inspect", "concurrency_limit": 1}
-    button.click(app.inspect_page, [lines, source, only], [kept, *outputs], **at_once, **private)
-    only.change(app.show_rows, [kept, only], outputs, show_progress="hidden", **private)
+    button.click(app.inspect_page, [lines, source, label], outputs, **at_once, **private)
 
 
 def load(variable: str) -> Classifier | None:

@@ -13,12 +13,14 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging
 
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.py"]
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.py", "README.md"]
 # What transformers before 5.5 lets a config do: fetch and run code (CVE-2026-4372), or trust itself (CVE-2026-5241).
+# The same as scripts/workbench/hub/fetch.py
 FORBIDDEN_KEYS = ("_attn_implementation_internal", "trust_remote_code")
 OURS, BOTTLENECK = "sentence_encoder", "BOTTLENECK"
 # The last Linear of a head, in the families' spellings: as many rows as there are classes.
-LAST_LINEAR = ("classifier.weight", "out_proj.weight", "score.weight")
+# The same as scripts/workbench/classification/loading.py
+LAST_LINEAR = (".classifier.weight", ".out_proj.weight", ".score.weight")
 BROKEN = (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, SafetensorError)
 
 
@@ -126,12 +128,26 @@ def check_adapter(folder: Path) -> dict:
 def check_config(folder: Path, trust_remote_code: bool) -> dict:
     """Reads `config.json` as plain JSON; CannotLoadError if it is broken or would run code that was not asked for."""
     config = read_json(folder / "config.json")
-    if found := [key for key in FORBIDDEN_KEYS if key in all_keys(config)]:
-        raise CannotLoadError(f"refused, because '{found[0]}' in its config could run code that nobody asked for")
-    known = config.get("model_type") == OURS and has_igpay()
-    if "auto_map" in all_keys(config) and not trust_remote_code and not known:
+    found = unasked_code(config, config.get("model_type") == OURS and has_igpay(), trust_remote_code)
+    if found == "auto_map":
         raise CannotLoadError("it brings its own code; read it, then set TRUST_REMOTE_CODE=1 to run it")
+    if found:
+        raise CannotLoadError(f"refused, because '{found}' in its config could run code that nobody asked for")
     return config
+
+
+# The same as scripts/workbench/hub/fetch.py
+def unasked_code(config: dict, is_ours: bool, trust_remote_code: bool) -> str | None:
+    """The key of a config, at any depth, by which code would run that nobody asked for; None if there is none.
+
+    Args:
+        is_ours: the architecture is registered here, so that its own `auto_map` runs nothing; one further inside does.
+        trust_remote_code: the code that `auto_map` names was asked for.
+    """
+    forbidden = next((key for key in FORBIDDEN_KEYS if key in all_keys(config)), None)
+    own = {"auto_map"} if is_ours else set()
+    brought = all_keys({key: value for key, value in config.items() if key not in own})
+    return forbidden or ("auto_map" if "auto_map" in brought and not trust_remote_code else None)
 
 
 def check_complete(missing) -> None:
@@ -159,6 +175,7 @@ def read_json(path: Path) -> dict:
     return content
 
 
+# The same as scripts/workbench/hub/fetch.py
 def all_keys(value) -> set[str]:
     """The keys of dictionaries at any depth."""
     if isinstance(value, dict):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_CHARACTERS, MAX_TOTAL, MAX_TEXTS = 5_000, 1_000_000, 2_000
-# What files call their texts; the first that is there is taken.
+# What files call their texts and labels; the first that is there is taken.
+# The same as scripts/workbench/data/columns.py
 PAIR_NAMES = (
     ("sentence1", "sentence2"),
     ("premise", "hypothesis"),
@@ -19,7 +20,15 @@ PAIR_NAMES = (
     ("query", "passage"),
     ("text", "pair"),
 )
-TEXT_NAMES = ("text", "sentence", "content", "review", "tweet", "comment", "message", "title", "question", "query")
+# The same as scripts/workbench/data/columns.py
+TEXT_NAMES = (
+    "text sentence content review tweet comment message document body utterance title headline description question "
+    "sms post abstract query"
+).split()
+# The same as scripts/workbench/data/columns.py
+LABEL_NAMES = (
+    "label labels class category target sentiment gold_label polarity topic emotion intent stance score rating stars y"
+).split()
 
 
 class InputError(ValueError):
@@ -27,10 +36,11 @@ class InputError(ValueError):
 
 
 class Example(NamedTuple):
-    """A text, or two."""
+    """A text, or two; perhaps with the label that a file gives it."""
 
     text: str
     pair: str | None = None
+    label: str | None = None
 
 
 def clean(text: str) -> str:
@@ -56,8 +66,15 @@ def read_lines(text: str | None) -> list[Example]:
     return bounded([Example(first.strip(), second.strip() if tab else None) for first, tab, second in lines])
 
 
-def read_file(path: str) -> list[Example]:
-    """The texts of a CSV or TSV file with a header, or the lines of another; InputError says what is wrong with it."""
+def read_file(path: str, label_column: str = "") -> list[Example]:
+    """The texts of a CSV or TSV file with a header, with their labels, or the lines of another.
+
+    Args:
+        label_column: as the visitor names it; if empty, found by the usual names.
+
+    Raises:
+        InputError: says what is wrong with the file.
+    """
     size = Path(path).stat().st_size
     if size > MAX_TOTAL:
         raise InputError(f"The file has {size:,} bytes; at most {MAX_TOTAL:,} are possible. Please split it.")
@@ -68,17 +85,44 @@ def read_file(path: str) -> list[Example]:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"Line {line} of the file is not UTF-8 text. Please save the file as UTF-8.") from error
     suffix = Path(path).suffix.lower()
-    return bounded(read_table(text, suffix)) if suffix in (".csv", ".tsv") else read_lines(text)
+    if suffix in (".csv", ".tsv"):
+        return bounded(read_table(text, suffix, label_column.strip()))
+    if label_column.strip():
+        raise InputError(
+            "Plain lines have no columns. Please leave the label column empty, or choose a CSV or TSV file."
+        )
+    return read_lines(text)
 
 
-def read_table(text: str, suffix: str) -> list[Example]:
+def read_table(text: str, suffix: str, label_column: str) -> list[Example]:
     """The rows of a table; its header tells the columns, and a CSV's header what stands between them."""
     header = text.lstrip().partition("\n")[0]
     delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=header.count)
     rows = read_tabs(text) if delimiter == "\t" else read_rows(text, delimiter, csv.QUOTE_MINIMAL)
     names = [name.strip() for name in rows[0]] if rows else []
-    places = [names.index(column) for column in find_columns(names)]
-    return [Example(*(row[place].strip() if place < len(row) else "" for place in places)) for row in rows[1:]]
+    label = require(names, label_column) if label_column else None
+    texts = find_columns([name for name in names if name != label])
+    label = label or find_label([name for name in names if name not in texts])
+    columns = dict(zip(Example._fields, texts, strict=False)) | ({"label": label} if label else {})
+    places = {field: names.index(column) for field, column in columns.items()}
+    return [
+        Example(**{field: row[place].strip() if place < len(row) else "" for field, place in places.items()})
+        for row in rows[1:]
+    ]
+
+
+def require(header: list[str], name: str) -> str:
+    """The column of that name, in any case; InputError lists those that there are."""
+    found = next((column for column in header if column.casefold() == name.casefold()), None)
+    if found is None:
+        raise InputError(f"The file has no column '{name[:100]}'; there are {', '.join(header)[:200] or 'none'}.")
+    return found
+
+
+def find_label(header: list[str]) -> str | None:
+    """The column of labels by the usual names; None if there is none."""
+    by_case = {name.casefold(): name for name in reversed(header)}
+    return next((by_case[name] for name in LABEL_NAMES if name in by_case), None)
 
 
 def read_rows(text: str, delimiter: str, quoting: int) -> list[list[str]]:
@@ -113,8 +157,9 @@ def find_columns(header: list[str]) -> tuple[str, ...]:
     found = next((names for names in known if all(name in by_case for name in names)), None)
     if found:
         return tuple(by_case[name] for name in found)
-    if len(header) == 1:
-        return (header[0],)
+    others = [name for name in header if name and name.casefold() not in LABEL_NAMES] or header
+    if len(others) == 1:
+        return (others[0],)
     raise InputError(
         f"No column of the file looks like the texts; there are {', '.join(header)[:200] or 'none'}. Please call it "
         "text (and a second one pair); the first line must name the columns."

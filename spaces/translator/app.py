@@ -1,4 +1,4 @@
-"""Pig Latin by small character transformers: type, compare, look inside, translate a file.
+"""Words translated by small character transformers: type, compare, look inside, translate a file.
 
 MODEL_ID names the encoder-decoder; DECODER_ONLY_MODEL_ID, if set, the decoder-only model: on the Hub, or a folder.
 """
@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import gradio as gr
-from cards import CSS, card, draw, render, summarise
+from cards import COPY, CSS, HEAD, card, draw, render, side_by_side, summarise
+from languages import shared
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from translation import MAX_WORDS, WORD, Piece, TooManyWordsError, Translator, translate_text
 
@@ -20,9 +21,10 @@ MODELS = {
     "encoder-decoder": ("MODEL_ID", AutoModelForSeq2SeqLM),
     "decoder-only": ("DECODER_ONLY_MODEL_ID", AutoModelForCausalLM),
 }
-MAX_CHARACTERS, MAX_FILE_BYTES, MAX_DRAWN, MAX_WAITING = 5_000, 1_000_000, 30, 64
-EXAMPLES = ["The air conditioning is working, my friend!", "Quiet squirrels don't yodel.", "A well-known STREET"]
-OUTPUT = tempfile.TemporaryDirectory(prefix="pig-latin-")
+MAX_CHARACTERS, MAX_FILE_BYTES, MAX_DRAWN, MAX_WORDS_LISTED = 5_000, 1_000_000, 30, 100
+# Gradio keeps the page's components for each session, also for each call of the API; nothing here needs them.
+MAX_WAITING, MAX_SESSIONS = 64, 64
+OUTPUT = tempfile.TemporaryDirectory(prefix="translator-")
 PROGRESS = gr.Progress()
 
 
@@ -47,6 +49,7 @@ class App:
 
     def __init__(self, translators: dict[str, Translator]):
         self.translators = translators
+        self.languages = shared([translator.languages for translator in translators.values()])
 
     def pieces(self, text: str) -> dict[str, list[Piece]]:
         if len(text) > MAX_CHARACTERS:
@@ -54,13 +57,14 @@ class App:
         return {name: translate_text(translator, text) for name, translator in self.translators.items()}
 
     def translate(self, text: str) -> dict:
-        """Translates English into Pig Latin with every model; capitals, punctuation and spaces stay.
+        """Translates the words of a text with every model; capitals, punctuation and spaces stay.
 
         Args:
             text: at most 5,000 characters.
 
         Returns:
-            Architecture -> translation, notes, and the words that differ from the rule, as [the model's, the rule's].
+            Architecture -> translation, notes, and of Pig Latin the words that differ from the rule, as [the model's,
+            the rule's].
         """
         return {
             name: {
@@ -72,14 +76,20 @@ class App:
         }
 
     def show(self, text: str, chosen: str | None) -> tuple:
-        """The page's cards, and the words to look into."""
+        """The page's cards, the words to look into, and nothing in place of another word's attention."""
         try:
-            cards = [card(name, render(pieces), summarise(pieces)) for name, pieces in self.pieces(text).items()]
+            pieces = self.pieces(text)
         except gr.Error as error:  # as the text is typed, a message in place disturbs less than one that pops up
-            return card("", "", error.message), gr.skip()
-        words = list(dict.fromkeys(WORD.findall(unicodedata.normalize("NFC", text))))[:100]
-        value = chosen if chosen in words else max(words, key=len, default=None)
-        return f'<div class="cards">{"".join(cards)}</div>', gr.Dropdown(choices=words, value=value)
+            return card("", "", error.message), gr.Dropdown(choices=[], value=None), ""
+        cards = [card(name, render(part), summarise(part), COPY) for name, part in pieces.items()]
+        words = list(dict.fromkeys(WORD.findall(unicodedata.normalize("NFC", text))))[:MAX_WORDS_LISTED]
+        longest = max(filter(self.is_readable, words), key=len, default=None)
+        word = chosen if chosen in words else longest or next(iter(words), None)
+        return side_by_side(cards), gr.Dropdown(choices=words, value=word), gr.skip() if word == chosen else ""
+
+    def is_readable(self, word: str) -> bool:
+        """Whether every model can look into it."""
+        return len(word) <= MAX_DRAWN and all(item.plain(word) is not None for item in self.translators.values())
 
     def attention(self, word: str) -> dict:
         """Where each model looked while it translated a word.
@@ -93,23 +103,19 @@ class App:
         word = unicodedata.normalize("NFC", (word or "").strip())
         if not WORD.fullmatch(word) or len(word) > MAX_DRAWN:
             raise gr.Error(f"Please choose one word, of at most {MAX_DRAWN} letters.")
-        plain = {name: translator.plain(word) for name, translator in self.translators.items()}
-        if None in plain.values():
+        if not self.is_readable(word):
             raise gr.Error(f"'{word}' is too long for the model, or has characters that it does not know.")
-        return {name: self.translators[name].attention(form) for name, form in plain.items()}
+        return {name: translator.attention(translator.plain(word)) for name, translator in self.translators.items()}
 
     def show_attention(self, word: str | None) -> str:
-        """A card for each architecture, a figure for each layer."""
+        """A card for each architecture."""
+        if not word:
+            return card("", "", "Type a word to see where the model looks while it writes.")
         try:
             answers = self.attention(word)
-        except gr.Error as error:  # in place of the figures, which would be another word's
+        except gr.Error as error:  # in place of the maps, which would be another word's
             return card("", "", error.message)
-        cards = []
-        for name, answer in answers.items():
-            symbols = answer["source"], answer["output"]
-            figures = [draw(rows, *symbols, f"layer {layer}") for layer, rows in enumerate(answer["layers"], start=1)]
-            cards.append(card(f"{name}: {html.escape(answer['translation'])}", "".join(figures)))
-        return f'<div class="cards">{"".join(cards)}</div>'
+        return side_by_side([draw(name, answer) for name, answer in answers.items()])
 
     def translate_file(self, path: str | None, architecture: str, progress: gr.Progress = PROGRESS) -> tuple:
         """Translates a UTF-8 text file.
@@ -129,54 +135,67 @@ class App:
             raise gr.Error(str(error)) from error
         for old in Path(OUTPUT.name).iterdir():  # one file at a time, and Gradio has copied the one before
             old.unlink()
-        result = Path(OUTPUT.name) / f"{Path(path).stem}.pig.txt"
+        kind = "pig" if self.languages.is_pig_latin else "translated"
+        result = Path(OUTPUT.name) / f"{Path(path).stem}.{kind}.txt"
         result.write_bytes("".join(piece.written for piece in pieces).encode())
-        return str(result), summarise(pieces) or "There are no words."
+        return str(result), summarise(pieces) or f"{len(pieces) // 2:,} words."
 
 
 def build(app: App) -> gr.Blocks:
     """The page and its endpoints."""
-    private = {"api_visibility": "private"}
-    with gr.Blocks(title="Pig Latin translator", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
-        gr.Markdown(
-            "# Pig Latin translator\nSmall transformers that learned Pig Latin letter by letter, from examples alone; "
-            "words that differ from the rule are marked."
-        )
-        text = gr.Textbox(EXAMPLES[0], label="English", max_lines=8, placeholder="Type English here")
-        with gr.Row():
-            for example in EXAMPLES:
-                gr.Button(example, size="sm", min_width=100).click(partial(str, example), None, text, **private)
-        cards = gr.HTML(elem_id="answers")
-        gr.Markdown("### Where did the model look?")
-        with gr.Row(equal_height=True):
-            word = gr.Dropdown([], label="Word", filterable=False, min_width=180, scale=3)
-            look = gr.Button("Show attention", min_width=120)
-        maps = gr.HTML(elem_id="maps")
-        build_file_part(app)
+    title = app.languages.title
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+        gr.Markdown(f"# {title}\n{introduction(app)}")
+        with gr.Tab("Text"):
+            build_text_part(app, page)
+        with gr.Tab("File"):
+            build_file_part(app)
         loaded = ", ".join(f"{item.name} ({name})" for name, item in app.translators.items())
         gr.HTML(f'<p class="footer">Loaded: {html.escape(loaded)}</p>')
-        typed = {"trigger_mode": "always_last", "show_progress": "hidden"}
-        gr.on([page.load, text.change, text.submit], app.show, [text, word], [cards, word], **typed, **private)
-        gr.on([look.click, word.input], app.show_attention, word, maps, **private)
         gr.api(app.translate, api_name="translate")
         gr.api(app.attention, api_name="attention")
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=2)
 
 
-def build_file_part(app: App) -> None:
+def introduction(app: App) -> str:
+    several = len(app.translators) > 1
+    learned = f"{'Small transformers' if several else 'A small transformer'} that learned from examples alone"
+    if not app.languages.is_pig_latin:
+        return f"{learned}, letter by letter."
+    return f"{learned} to write Pig Latin, letter by letter; words that differ from the rule are marked."
+
+
+def build_text_part(app: App, page: gr.Blocks) -> None:
+    private, languages = {"api_visibility": "private"}, app.languages
+    first = next(iter(languages.examples), "")
+    text = gr.Textbox(first, label=languages.source, max_lines=8, placeholder="Type here")
+    with gr.Row():
+        for example in languages.examples:
+            gr.Button(example, size="sm", min_width=100).click(partial(str, example), None, text, **private)
+    cards = gr.HTML(elem_id="answers")
     gr.Markdown(
-        f"### Translate a text file\nUTF-8, at most {MAX_FILE_BYTES:,} bytes and {MAX_WORDS:,} different words."
+        "### Where did the model look?\nA row for each symbol that it wrote, a column for each that it read; the "
+        'stronger the colour, the more attention (<span class="scale"></span> from 0 to 1, the mean over the heads).'
     )
+    # Own values are allowed because the choices change with the text, and a session that is forgotten has none.
+    word = gr.Dropdown([], label="Word to look into", allow_custom_value=True)
+    maps = gr.HTML(elem_id="maps")
+    typed = {"trigger_mode": "always_last", "show_progress": "hidden"}
+    gr.on([page.load, text.change, text.submit], app.show, [text, word], [cards, word, maps], **typed, **private)
+    word.change(app.show_attention, word, maps, **typed, **private)
+
+
+def build_file_part(app: App) -> None:
+    gr.Markdown(f"A UTF-8 text of at most {MAX_FILE_BYTES:,} bytes and {MAX_WORDS:,} different words.")
     names = list(app.translators)
     source = gr.File(label="Text file", file_types=["text"], height=130)
     model = gr.Radio(names, value=names[0], label="Model", visible=len(names) > 1)
-    with gr.Row():
-        button = gr.Button("Translate file", variant="primary", min_width=120)
-        download = gr.DownloadButton("Download", interactive=False, min_width=120)
-    notes = gr.Textbox(label="How it went", lines=2, max_lines=6, interactive=False)
+    button = gr.Button("Translate file", variant="primary")
+    notes = gr.Textbox(label="How it went", max_lines=6, interactive=False, visible=False)
+    download = gr.DownloadButton("Download", visible=False)
     outputs = [download, notes]
     button.click(app.translate_file, [source, model], outputs, api_name="translate_file", concurrency_limit=1).success(
-        lambda: gr.DownloadButton(interactive=True), None, download, api_visibility="private"
+        lambda: (gr.DownloadButton(visible=True), gr.Textbox(visible=True)), None, outputs, api_visibility="private"
     )
 
 
@@ -197,7 +216,15 @@ def main() -> None:
     loaded = {name: load(*model) for name, model in MODELS.items()}
     app = App({name: translator for name, translator in loaded.items() if translator})
     theme = gr.themes.Soft(primary_hue="pink", font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    build(app).launch(theme=theme, css=CSS, max_file_size=2 * MAX_FILE_BYTES, footer_links=[], ssr_mode=False)
+    build(app).launch(
+        theme=theme,
+        css=CSS,
+        head=HEAD,
+        max_file_size=2 * MAX_FILE_BYTES,
+        state_session_capacity=MAX_SESSIONS,
+        footer_links=[],
+        ssr_mode=False,
+    )
 
 
 if __name__ == "__main__":

@@ -1,32 +1,59 @@
 """What the page shows of a translation, as HTML; whatever a visitor typed is text in it, never a tag."""
 
-import base64
 import html
-import io
 
-from matplotlib.figure import Figure
 from translation import Piece
 
 CSS = """
 .gradio-container .html-container { padding: 0; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); gap: 14px; }
 .card { background: var(--block-background-fill); border: 1px solid var(--border-color-primary); border-radius: 10px;
-  padding: 12px 16px; overflow-wrap: anywhere; white-space: pre-wrap; }
-.card p { font-size: 1.3rem; line-height: 1.6; margin: 4px 0 8px; } .card b, .footer { opacity: 0.7; }
+  padding: 12px 16px; overflow-wrap: anywhere; min-width: 0; }
+.card p { font-size: 1.3rem; line-height: 1.6; margin: 4px 0 8px; white-space: pre-wrap; }
+.card b, .footer { opacity: 0.75; } .card small { font-size: 0.9rem; white-space: pre-wrap; }
 .card mark { background: #fde2e1; color: #8a1c13; border-bottom: 2px solid #c5221f; padding: 0 3px; }
-.card u { text-decoration: underline dotted; } .card small { font-size: 0.9rem; }
-.card img { background: white; border-radius: 6px; margin: auto; }
+.card u { text-decoration: underline dotted; } .head { display: flex; justify-content: space-between; gap: 8px; }
+.card button { font-size: 0.85rem; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 1px 9px;
+  align-self: start; } .card button:hover { border-color: currentColor; }
+.layers { display: flex; flex-wrap: wrap; gap: 4px; margin-top: 8px; }
+.layers input { position: absolute; opacity: 0; }
+.layers label { font-size: 0.85rem; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 1px 9px;
+  cursor: pointer; }
+.layers input:checked + label { background: #be185d; border-color: #be185d; color: white; }
+.layers input:focus-visible + label { outline: 2px solid currentColor; }
+.map { display: none; order: 1; flex-basis: 100%; overflow-x: auto; margin-top: 6px; }
+.map:only-child, input:checked + label + .map { display: block; }
+.grid { display: grid; gap: 1px; grid-template-columns: 2.6rem repeat(var(--columns), minmax(13px, 30px)); }
+.grid span { text-align: center; line-height: 26px; font-size: 0.95rem; }
+.grid .special { font-size: 0.6rem; }
+.grid .column.special { writing-mode: vertical-rl; line-height: 1; place-self: end center; }
+.grid i { height: 26px; background: rgba(219, 39, 119, var(--weight)); box-shadow: inset 0 0 0 1px #8883; }
+.scale { display: inline-block; width: 60px; height: 10px; margin: 0 4px;
+  background: linear-gradient(to right, transparent, rgb(219, 39, 119)); box-shadow: inset 0 0 0 1px #8883; }
 """
+# Without a secure context, browsers have no `navigator.clipboard`.
+HEAD = """<script>
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("button.copy");
+  if (!button) return;
+  const answer = button.closest(".card").querySelector("p");
+  if (navigator.clipboard) await navigator.clipboard.writeText(answer.textContent);
+  else { getSelection().selectAllChildren(answer); document.execCommand("copy"); }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+});
+</script>"""
+COPY = '<button class="copy" type="button">Copy</button>'
 
 
 def summarise(pieces: list[Piece]) -> str:
     """How the model's words compare with the rule's, and which it could not read, in two lines at most."""
-    read = [piece for piece in pieces if piece.kind in ("right", "differs")]
-    wrong = [f"{piece.written} (rule: {piece.rule})" for piece in read if piece.kind == "differs"]
+    judged = [piece for piece in pieces if piece.kind in ("right", "differs")]
+    wrong = [f"{piece.written} (rule: {piece.rule})" for piece in judged if piece.kind == "differs"]
     left = [piece.written[:40] for piece in pieces if piece.kind == "left"]
-    lines = [f"{len(wrong):,} of {len(read):,} words differ from the rule: {listed(wrong)}."] if wrong else []
+    lines = [f"{len(wrong):,} of {len(judged):,} words differ from the rule: {listed(wrong)}."] if wrong else []
     lines += [f"Left as they are, too long or with characters unknown to the model: {listed(left)}."] if left else []
-    return "\n".join(lines) or ("All words as the rule has them." if read else "")
+    return "\n".join(lines) or ("All words as the rule has them." if judged else "")
 
 
 def listed(words: list[str], shown: int = 8) -> str:
@@ -34,8 +61,13 @@ def listed(words: list[str], shown: int = 8) -> str:
     return ", ".join(different[:shown] + ["…"] * (len(different) > shown))
 
 
-def card(title: str, body: str, notes: str = "") -> str:
-    return f'<div class="card"><b>{title}</b>{body}<small>{html.escape(notes)}</small></div>'
+def card(title: str, body: str, notes: str = "", action: str = "") -> str:
+    head = f'<div class="head"><b>{html.escape(title)}</b>{action}</div>' if title or action else ""
+    return f'<div class="card">{head}{body}<small>{html.escape(notes)}</small></div>'
+
+
+def side_by_side(cards: list[str]) -> str:
+    return f'<div class="cards">{"".join(cards)}</div>'
 
 
 def render(pieces: list[Piece]) -> str:
@@ -45,14 +77,41 @@ def render(pieces: list[Piece]) -> str:
     return f'<p aria-live="polite">{answer}</p>'
 
 
-def draw(weights: list[list[float]], source: list[str], output: list[str], title: str) -> str:
-    """A heatmap of attention weights, output symbols (rows) by source symbols (columns), as an HTML image."""
-    figure = Figure(figsize=(2.2 + 0.3 * len(source), min(1.6 + 0.3 * len(output), 14)), layout="constrained")
-    axis = figure.subplots()
-    image = axis.imshow(weights, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    axis.set(title=title, xlabel="source", ylabel="output")
-    axis.set_xticks(range(len(source)), source)
-    axis.set_yticks(range(len(output)), output)
-    figure.colorbar(image, ax=axis, label="attention weight")
-    figure.savefig(png := io.BytesIO(), format="png", dpi=110)
-    return f'<img alt="attention, {title}" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
+def draw(name: str, answer: dict) -> str:
+    """A card with a heatmap of the attention in one layer; of several layers, each can be chosen."""
+    layers = answer["layers"]
+    heatmaps = [heatmap(weights, answer["source"], answer["output"], at) for at, weights in enumerate(layers, start=1)]
+    if len(layers) > 1:
+        chosen = max(range(len(layers)), key=lambda at: sharpness(layers[at]))
+        heatmaps = [choice(name, at, at == chosen) + drawn for at, drawn in enumerate(heatmaps)]
+    body = f'<div class="layers">{"".join(heatmaps)}</div>'
+    return card(f"{name}: {answer['translation']}", body)
+
+
+def choice(name: str, at: int, is_chosen: bool) -> str:
+    """The button that shows the layer behind it."""
+    place = f"{name}-layer-{at + 1}"
+    checked = " checked" * is_chosen
+    return f'<input type="radio" name="{name}-layer" id="{place}"{checked}><label for="{place}">layer {at + 1}</label>'
+
+
+def sharpness(weights: list[list[float]]) -> float:
+    """The mean over the output symbols of the largest weight."""
+    return sum(map(max, weights)) / len(weights)
+
+
+def heatmap(weights: list[list[float]], source: list[str], output: list[str], layer: int) -> str:
+    """Attention weights from 0 to 1, output symbols (rows) by source symbols (columns)."""
+    cells = ["<span></span>", *(symbol(read, "column") for read in source)]
+    for written, row in zip(output, weights, strict=True):
+        cells.append(symbol(written, "row"))
+        cells += [f'<i style="--weight: {weight:.2f}" title="{weight:.2f}"></i>' for weight in row]
+    return (
+        f'<div class="map" role="img" aria-label="Attention in layer {layer}"><div class="grid" '
+        f'style="--columns: {len(source)}">{"".join(cells)}</div></div>'
+    )
+
+
+def symbol(text: str, place: str) -> str:
+    """A letter beside the cells; or, smaller, a special symbol of the tokenizer's."""
+    return f'<span class="{place}{" special" * (len(text) > 1)}">{html.escape(text)}</span>'

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from languages import read_languages
 from transformers import AutoTokenizer
 
 MAX_WORDS, BATCH_SIZE = 20_000, 256
+# The same as scripts/workbench/translation/text.py
 WORD = re.compile(r"([^\W\d_]+(?:['’-][^\W\d_]+)*)")
 
 
@@ -23,11 +25,11 @@ class Piece(NamedTuple):
 
     written: str
     rule: str = ""
-    kind: str = "between"  # or "right", "differs", or "left" as it is, because the model cannot read it
+    kind: str = "between"  # or "right", "differs", "read" where there is no rule, or "left": the model cannot read it
 
 
 class Translator:
-    """A model, its tokenizer, and the words that it translated lately."""
+    """A model, its tokenizer, and what it translates from and into."""
 
     def __init__(self, name: str, auto_class):
         self.name = Path(name).name if Path(name).is_dir() else name
@@ -38,6 +40,7 @@ class Translator:
         self.tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
         self.characters = {symbol for symbol in self.tokenizer.get_vocab() if len(symbol) == 1}
         self.longest = self.model.config.max_position_embeddings // 2 - 2  # a decoder-only row holds word and answer
+        self.languages = read_languages(name)
         self.lock = threading.Lock()  # threads cannot share a tokenizer that pads
 
     def plain(self, word: str) -> str | None:
@@ -114,8 +117,11 @@ def translate_text(translator: Translator, text: str, progress: Callable = iter)
         form = plain[word]
         if form is None:
             return Piece(word, kind="left")
-        rule, answer = to_pig_latin(form.lower()), written[form]
-        kind = "right" if answer.lower() == rule else "differs"
-        return Piece(answer if form == word else restore(word, answer), restore(word, rule), kind)
+        answer = written[form]
+        shown = answer if form == word else restore(word, answer)
+        if not translator.languages.is_pig_latin:
+            return Piece(shown, kind="read")
+        rule = to_pig_latin(form.lower())
+        return Piece(shown, restore(word, rule), "right" if answer.lower() == rule else "differs")
 
     return [judge(piece) if index % 2 else Piece(piece) for index, piece in enumerate(WORD.split(text))]

@@ -10,7 +10,8 @@ from support.encoder_folders import build, train, word_tokenizer, write_encoder
 from workbench.classification.loading import load_classifier
 from workbench.classification.model import save_classifier
 from workbench.errors import UserError
-from workbench.strategies.catalogue import find_strategy, has_adapters_library
+from workbench.strategies.adapters_library import has_adapters_library
+from workbench.strategies.catalogue import find_strategy
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_a_strategy_that_does_not_exist_names_the_nearest_and_all():
 
 
 def test_the_adapters_library_is_asked_for_where_it_is_missing(monkeypatch):
-    monkeypatch.setattr("workbench.strategies.catalogue.has_adapters_library", lambda: False)
+    monkeypatch.setattr("workbench.strategies.adapters_library.has_adapters_library", lambda: False)
     with pytest.raises(UserError, match="adapters:seq_bn' needs the adapters library.*4.57 only.*requirements.txt"):
         find_strategy("adapters:seq_bn")
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel
 
@@ -51,16 +52,21 @@ def data_of(name: str, labels: list[str]) -> TaskData:
     return TaskData(TASKS[name], {}, labels, [], None)
 
 
+def encoded(examples: list[dict], tokenizer, max_length: int) -> list[dict]:
+    return list(encode_examples(Dataset.from_list(examples), tokenizer, max_length))
+
+
 def test_a_batch_is_padded_to_its_longest_and_pairs_are_told_apart(tokenizer):
     examples = [{"text": "a", "pair": "b c", "label": 1}, {"text": "a b c d", "pair": "d", "label": 0}]
-    batch = TextCollator(tokenizer)(encode_examples(examples, tokenizer, 16))
+    batch = TextCollator(tokenizer)(encoded(examples, tokenizer, 16))
     assert batch["input_ids"].tolist() == [[1, 4, 2, 5, 6, 2, 0, 0], [1, 4, 5, 6, 7, 2, 7, 2]]
     assert batch["attention_mask"][0].tolist() == [1, 1, 1, 1, 1, 1, 0, 0]
     assert batch["token_type_ids"][1].tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
     assert batch["labels"].tolist() == [1, 0] and batch["labels"].dtype == torch.int64
-    numbers = TextCollator(tokenizer, is_regression=True)(encode_examples([{"text": "a", "label": 2.5}], tokenizer, 8))
+    numbers = TextCollator(tokenizer, is_regression=True)(encoded([{"text": "a", "label": 2.5}], tokenizer, 8))
     assert numbers["labels"].dtype == torch.float32
-    assert len(encode_examples([{"text": "a b c d"}], tokenizer, 4)[0]["input_ids"]) == 4
+    cut = encoded([{"text": "a b c d"}], tokenizer, 4)[0]
+    assert len(cut["input_ids"]) == cut["length"] == 4
 
 
 def test_texts_are_answered_in_their_own_order(tokenizer):
@@ -74,7 +80,7 @@ def test_texts_are_answered_in_their_own_order(tokenizer):
 
 
 def test_rare_classes_weigh_more_in_the_loss():
-    weights = class_weights([0, 0, 0, 1], 2)
+    weights = class_weights(torch.tensor([0, 0, 0, 1]), 2)
     assert weights.tolist() == pytest.approx([4 / 6, 2.0])
     logits, labels = torch.tensor([[1.0, 0.0], [0.5, 2.0]]), torch.tensor([0, 1])
     each = F.cross_entropy(logits, labels, reduction="none")

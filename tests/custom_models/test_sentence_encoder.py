@@ -108,7 +108,7 @@ def test_a_mix_of_layers_begins_with_the_encoders_own_pooler(tmp_path):
     folder = write_encoder(tmp_path)
     pooler = AutoModel.from_pretrained(folder).pooler.dense.weight
     for pooling, same in (("cls", True), ("mean", False)):
-        arguments = StrategyArguments(model_name_or_path=folder, strategy="feature_mix", pooling=pooling)
+        arguments = StrategyArguments(model_name_or_path=folder, strategy="feature_mix", pooling=pooling, head="pooler")
         model = build_classifier(arguments, ["no", "yes"], is_regression=False, seed=0)
         assert torch.equal(model.classifier.dense.weight, pooler) is same
 

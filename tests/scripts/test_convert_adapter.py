@@ -38,7 +38,7 @@ def test_there_and_back_and_what_is_refused(peft_folder, tmp_path, run_script, r
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["here", "there"], "--to is missing: choose one of peft, adapterhub"),
+        (["here", "there", "--to", "peft", "--unshare"], "--unshare is for --to adapterhub"),
         (["here", "there", "--to", "onnx"], "to: unknown value 'onnx'"),
         (["here", "there", "--to", "peft", "--with_heads", "false"], "did you mean 'with_head'"),
         (["here"], "required: TARGET"),

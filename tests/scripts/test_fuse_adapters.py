@@ -15,13 +15,14 @@ from custom_models.bottleneck import fusion_penalty, record_attention
 from custom_models.bottleneck.adapterhub import write_adapterhub
 from workbench.classification.fusion_study import layer_labels
 from workbench.classification.loading import load_classifier
-from workbench.classification.model import save_classifier, trainer_class
+from workbench.classification.model import save_classifier
 from workbench.classification.predict import predict_logits
 from workbench.classification.scoring import weighted_loss
 from workbench.errors import UserError
 from workbench.runs.results import RunResults
 from workbench.runs.trainer import WorkbenchTrainer
 from workbench.strategies.arguments import StrategyArguments
+from workbench.strategies.catalogue import find_strategy
 from workbench.strategies.fusion import read_member, read_members
 from workbench.studies import grid
 
@@ -119,7 +120,7 @@ def test_a_loss_with_class_weights_keeps_the_penalty(encoder, members, tmp_path)
     for name, weight in model.named_parameters():
         if name.endswith("default.value.weight"):
             torch.nn.init.normal_(weight)
-    trainer = trainer_class("fusion", WorkbenchTrainer)(
+    trainer = find_strategy("fusion").trainer_class(WorkbenchTrainer)(
         model=model,
         args=TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[]),
         compute_loss_func=weighted_loss(torch.ones(3)),

@@ -28,7 +28,7 @@ def test_a_space_is_complete_and_its_pins_agree(name):
     assert len(card["short_description"]) <= 60  # the Hub refuses more
     imported = {top for path in folder.glob("*.py") for top in imports(path)}
     siblings = {path.stem for path in folder.glob("*.py")}
-    packages = {"sklearn": "scikit-learn"}
+    packages = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
     tops = {packages.get(top, top) for top in imported - siblings - set(sys.stdlib_module_names)}
     assert tops == pins.keys()
 

@@ -1,6 +1,6 @@
 """The Space `translator` as a visitor meets it: over the API, and in a real browser where there is one."""
 
-import importlib.util
+import importlib
 import itertools
 import json
 import os
@@ -10,12 +10,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio
 import httpx
 import pytest
 from gradio_client import Client
 from support import browsing
 from support.browsing import HOSTILE, choose, upload
+from support.published_runs import FACTS, write_run
 from support.running_spaces import JSON, SPACES, Space, running
 
 from workbench.data.pig_latin import to_pig_latin
@@ -29,6 +32,10 @@ TINY = ["--hidden_size", 32, "--encoder_layers", 1, "--decoder_layers", 1, "--nu
 FAST = [*TINY, "--intermediate_size", 32, "--train_batch_size", 8, "--dropout", 0, "--warmup_steps", 5]
 # Three words of validation say little of which epoch is best.
 FAST += ["--attention_dropout", 0, "--learning_rate", 3e-3, "--load_best_model_at_end", "false"]
+# The page takes the names from there, and the decoder-only model has two layers to choose from.
+FAST += ["--source_column", "english", "--target_column", "pig_latin"]
+DEEPER = {"encoder-decoder": [], "decoder-only": ["--decoder_layers", 2]}
+MODULES = ("languages", "translation", "cards", "app")
 browser, page = browsing.browser, browsing.page
 pytestmark = pytest.mark.slow
 
@@ -38,13 +45,14 @@ def models(tmp_path_factory) -> dict[str, Path]:
     """Both architectures, each after learning thirty words."""
     folder = tmp_path_factory.mktemp("models")
     file = folder / "pairs.tsv"
-    file.write_text("".join(f"{word}\t{to_pig_latin(word)}\n" for word in WORDS))
+    file.write_text("english\tpig_latin\n" + "".join(f"{word}\t{to_pig_latin(word)}\n" for word in WORDS))
     import train_translator
 
     for architecture in ("encoder-decoder", "decoder-only"):
         arguments = ["--train_file", file, "--num_train_epochs", 120, "--output_dir", folder / architecture]
         with pytest.MonkeyPatch.context() as patch:
             command = ["train_translator.py", *arguments, *FAST, "--architecture", architecture]
+            command += DEEPER[architecture]
             patch.setattr(sys, "argv", list(map(str, command)))
             train_translator.main()
     return {architecture: folder / architecture for architecture in ("encoder-decoder", "decoder-only")}
@@ -72,16 +80,17 @@ def translator(models, tmp_path_factory):
         yield space
 
 
-def load_module(name: str, module: str):
-    """A file of a Space as a module; nothing is launched."""
-    spec = importlib.util.spec_from_file_location(f"{name}_{module}", SPACES / name / f"{module}.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+@pytest.fixture
+def modules(monkeypatch):
+    """The Space's own modules, by name; forgotten again, as other Spaces have some of the same name."""
+    monkeypatch.syspath_prepend(SPACES / "translator")
+    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
+    for name in MODULES:
+        sys.modules.pop(name, None)
 
 
-def test_the_spaces_rule_and_capitals_are_those_of_the_scripts():
-    ours = load_module("translator", "translation")
+def test_the_spaces_rule_and_capitals_are_those_of_the_scripts(modules):
+    ours = modules.translation
     words = [*english_words(3000), "well-known", "qu", "y", "squ", "my", "yes", "rhythm"]
     assert [ours.to_pig_latin(word) for word in words] == [to_pig_latin(word) for word in words]
     for word, answer in (
@@ -158,7 +167,8 @@ def test_attention_covers_source_and_output_layer_by_layer(translator, reference
         assert answer["translation"] == references[name].translate(["quill"])[0]
         assert [symbol for symbol in answer["source"] if len(symbol) == 1] == list("quill")
         assert answer["output"] == [*answer["translation"], "</s>"]
-        (weights,) = answer["layers"]
+        assert len(answer["layers"]) == {"encoder-decoder": 1, "decoder-only": 2}[name]
+        weights = answer["layers"][-1]
         assert len(weights) == len(answer["output"]) and {len(row) for row in weights} == {len(answer["source"])}
         if name == "encoder-decoder":
             assert [sum(row) for row in weights] == pytest.approx([1] * len(weights), abs=1e-4)
@@ -265,35 +275,183 @@ def test_what_a_visitor_types_is_text_and_never_code(page, translator):
     page.locator("#answers p", has_text=re.compile("^$")).first.wait_for(state="attached")
 
 
-def test_a_visitor_opens_the_heatmap_of_a_word(page, translator, references):
+def open_maps(page, word: str) -> None:
+    """Waits until the maps are those of a word: their columns are its letters."""
+    letters = page.locator("#maps .card:first-child .column:not(.special)")
+    expected = json.dumps(list(word))
+    page.wait_for_function(
+        f"[...document.querySelectorAll('#maps .card')].length && {expected}.join() === "
+        "[...document.querySelectorAll('#maps .card:first-child .column:not(.special)')].map(e => e.innerText).join()"
+    )
+    assert letters.all_inner_texts() == list(word)
+
+
+def test_the_attention_shown_is_always_that_of_a_word_in_the_text(page, translator, references):
     open_page(page, translator)
     page.get_by_label("English").fill("stop quill zebra")
-    page.locator("#answers u", has_text="zebra").first.wait_for()
-    choose(page, "Word", "quill")
-    images = page.locator("#maps img")
-    images.nth(1).wait_for()
-    sizes = images.evaluate_all("images => images.map(image => [image.naturalWidth, image.clientWidth])")
-    assert len(sizes) == 2 and all(natural > 200 and shown > 200 for natural, shown in sizes)
+    open_maps(page, "quill")
     written = [reference.translate(["quill"])[0] for reference in references.values()]
     titles = page.locator("#maps b").all_inner_texts()
     assert titles == [f"{name}: {word}" for name, word in zip(references, written, strict=True)]
-    choose(page, "Word", "zebra")
+    page.get_by_label("English").fill("stop bill quill")
+    page.locator("#answers p", has_text=written[0]).first.wait_for()
+    choose(page, "Word to look into", "stop")
+    open_maps(page, "stop")
+    page.get_by_label("English").fill("bend")
+    open_maps(page, "bend")
+    page.get_by_label("English").fill("zebra")
     page.locator("#maps", has_text="characters that it does not know").wait_for()
-    assert images.count() == 0
-    choose(page, "Word", "stop")
-    page.get_by_role("button", name="Show attention").click()
-    images.nth(1).wait_for()
+    assert page.locator("#maps .map").count() == 0
+    page.get_by_label("English").fill("")
+    page.locator("#maps", has_text="Type a word to see where the model looks").wait_for()
+
+
+def test_of_several_layers_one_map_is_shown_and_can_be_chosen(page, translator):
+    open_page(page, translator)
+    page.get_by_label("English").fill("quill")
+    open_maps(page, "quill")
+    answer = translator.call("attention", "quill")["decoder-only"]
+    deep = page.locator("#maps .card").last
+    for layer in (1, 2):
+        deep.get_by_text(f"layer {layer}", exact=True).click()
+        shown = deep.locator(".map:visible")
+        assert shown.count() == 1 and shown.get_attribute("aria-label") == f"Attention in layer {layer}"
+        weights = [round(weight, 2) for row in answer["layers"][layer - 1] for weight in row]
+        cells = shown.locator("i").evaluate_all("cells => cells.map(cell => [Number(cell.title), cell.clientWidth])")
+        assert [weight for weight, _ in cells] == pytest.approx(weights, abs=0.011)
+        assert all(width >= 13 for _, width in cells)
+    assert page.locator("#maps .card").first.locator(".map:visible").count() == 1
+    assert page.locator("#maps .card").first.get_by_text("layer 1").count() == 0
+
+
+def test_a_visitor_copies_a_translation(page, translator, references):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_page(page, translator)
+    page.get_by_label("English").fill("Stop,  quill!\nzebra")
+    page.locator("#answers u", has_text="zebra").first.wait_for()
+    page.get_by_role("button", name="Copy").last.click()
+    page.get_by_role("button", name="Copied").wait_for()
+    expected = "\n".join(references["decoder-only"].lines(["Stop,  quill!", "zebra"]))
+    assert page.evaluate("navigator.clipboard.readText()") == expected
+
+
+def test_nothing_empty_is_shown_before_there_is_something_in_it(page, translator):
+    open_page(page, translator)
+    page.locator("#maps .map").first.wait_for()
+    boxes = page.locator("textarea:visible, input[role=listbox]:visible")
+    assert boxes.count() == 2 and all(box.input_value() for box in boxes.all())
+    assert all(part.inner_text().strip() for part in page.locator(".card:visible").all())
+    page.get_by_role("tab", name="File").click()
+    page.get_by_role("button", name="Translate file").wait_for()
+    assert page.get_by_label("How it went").count() == 0 and page.get_by_text("Download", exact=True).count() == 0
+
+
+def open_files(page, translator) -> None:
+    open_page(page, translator)
+    page.get_by_role("tab", name="File").click()
+    page.get_by_role("button", name="Translate file").wait_for()
 
 
 def test_a_visitor_uploads_a_file_and_downloads_its_translation(page, translator, references, tmp_path):
     file = tmp_path / "lines.txt"
     file.write_text("Stop, quill!\nplum\n")
-    upload(page, file, lambda: open_page(page, translator))
+    upload(page, file, lambda: open_files(page, translator))
     page.get_by_role("button", name="Translate file").click()
-    page.locator("a[download], button:not([disabled])", has_text="Download").first.wait_for()
-    page.wait_for_function("document.querySelector('textarea[disabled]')?.value.length > 0")
+    page.get_by_label("How it went").wait_for()
+    assert "rule" in page.get_by_label("How it went").input_value()
     with page.expect_download() as download:
         page.get_by_text("Download", exact=True).click()
     expected = "\n".join(references["encoder-decoder"].lines(["Stop, quill!", "plum"])) + "\n"
     assert Path(download.value.path()).read_text() == expected
     assert download.value.suggested_filename == "lines.pig.txt"
+
+
+# What else it can speak
+
+
+def write_model(folder: Path, tags: list[str] | None = None, **dataset) -> str:
+    """An untrained model's folder with a data set's facts in its results, and perhaps a card."""
+    write_run(folder, facts=FACTS | {"dataset": dataset})
+    if tags:
+        (folder / "README.md").write_text(f"---\ntags: {json.dumps(tags)}\n---\n")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "tags", "title", "source"),
+    [
+        ({"columns": ["icelandic_word", "phones"]}, None, "Icelandic word → phones", "Icelandic word"),
+        ({"columns": ["source", "target"], "name": "pairs.tsv"}, ["igpay"], "Word → translation", "Word"),
+        ({"columns": ["source", "target"]}, ["igpay", "pig-latin"], "Pig Latin translator", "English"),
+        ({"columns": ["english", "pig_latin"], "generated": True}, None, "Pig Latin translator", "English"),
+        ({"columns": [1, "<b>"], "name": None}, None, "Word → translation", "Word"),
+        ({"columns": {"a": "b"}}, None, "Word → translation", "Word"),
+    ],
+)
+def test_the_page_is_named_after_what_the_model_was_trained_on(modules, tmp_path, dataset, tags, title, source):
+    languages = modules.languages.read_languages(write_model(tmp_path / "run", tags, **dataset))
+    assert (languages.title, languages.source) == (title, source)
+    if not languages.is_pig_latin:
+        assert languages.examples == tuple(row[0] for row in FACTS["examples"])
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", '{"facts": 1}', '{"facts": {"dataset": [], "examples": {}}}', "[" * 9999]
+)
+def test_results_that_tell_nothing_leave_neutral_words(modules, tmp_path, content):
+    (tmp_path / "results.json").write_text(content)
+    (tmp_path / "README.md").write_text("---\ntags: [pig-latin\n---\n")
+    assert modules.languages.read_languages(str(tmp_path)) == modules.languages.Languages()
+
+
+def test_models_of_unlike_languages_have_neutral_words(modules):
+    languages = modules.languages
+    first, second = languages.Languages("English", "Pig Latin"), languages.Languages("English", "phones")
+    assert languages.shared([first, second]) == languages.Languages()
+    assert languages.shared([first, first._replace(examples=("stop",))]) == first
+
+
+def test_no_rule_is_held_against_other_languages(page, tmp_path):
+    name = write_model(tmp_path / "run", columns=["icelandic", "phones"])
+    with running(SPACES / "translator", tmp_path / "log.txt", MODEL_ID=name) as space:
+        answer = space.call("translate", "street apple")["encoder-decoder"]
+        assert answer["differs"] == [] and answer["notes"] == ""
+        open_page(page, space)
+        assert page.title() == "Icelandic → phones" and page.get_by_label("Icelandic").input_value() == "street"
+        page.locator("#maps .map").first.wait_for()
+        assert page.locator("#answers mark").count() == 0
+        assert "Pig Latin" not in page.locator("body").inner_text()
+
+
+# What it keeps
+
+
+@pytest.fixture
+def page_in_here(modules, tmp_path, monkeypatch):
+    """The page as `main` launches it, but in this process, with a model that learned nothing."""
+    launch, served = gradio.Blocks.launch, []
+
+    def launch_here(self, **options):
+        served.append(self)
+        launch(self, **options, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+
+    monkeypatch.setattr(gradio.Blocks, "launch", launch_here)
+    monkeypatch.setenv("MODEL_ID", str(write_run(tmp_path / "run")))
+    monkeypatch.delenv("DECODER_ONLY_MODEL_ID", raising=False)
+    modules.app.main()
+    yield served[0]
+    served[0].close()
+
+
+def test_sessions_are_bounded_and_a_forgotten_visitor_is_still_answered(page, page_in_here, modules):
+    """Each call of the API is a session to Gradio, which by default keeps ten thousand of them."""
+    space, kept = Space(page_in_here.local_url.rstrip("/")), page_in_here.state_holder.session_data
+    open_page(page, space)
+    page.get_by_label("Word", exact=True).fill("apple street")
+    page.locator("#maps .map").first.wait_for()
+    visitors = set(kept)
+    for _ in range(modules.app.MAX_SESSIONS + 8):
+        space.call("translate", "street")
+    assert len(kept) <= modules.app.MAX_SESSIONS and not visitors & set(kept)
+    choose(page, "Word to look into", "apple")
+    open_maps(page, "apple")

@@ -4,25 +4,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from datasets import Dataset
 from support.bottleneck_models import batch, logits
 from support.encoder_folders import LABELS, build, train, word_tokenizer, write_encoder
-from transformers import AutoModelForSequenceClassification, BertConfig, TrainerCallback, TrainingArguments
+from transformers import BertConfig, TrainerCallback, TrainingArguments
 
-from custom_models import SentenceEncoderConfig
+from workbench.classification.batches import TextCollator
 from workbench.classification.loading import load_classifier
-from workbench.classification.model import (
-    build_classifier,
-    callbacks,
-    load_base_tokenizer,
-    parameter_groups,
-    save_classifier,
-    trainer_class,
-)
+from workbench.classification.model import build_classifier, load_base_tokenizer, save_classifier
+from workbench.classification.strategy_table import describe_strategies, strategy_rows
 from workbench.errors import UserError
-from workbench.runs.results import count_parameters
 from workbench.runs.trainer import WorkbenchTrainer
+from workbench.strategies.adapters_library import has_adapters_library
 from workbench.strategies.arguments import StrategyArguments
-from workbench.strategies.catalogue import STRATEGIES, find_strategy, has_adapters_library
+from workbench.strategies.catalogue import STRATEGIES, find_strategy
 from workbench.strategies.encoders import encoder_of, layer_groups
 
 NAMES = [name for name in STRATEGIES if "<" not in name]
@@ -33,25 +28,27 @@ needs_library = pytest.mark.skipif(not HAS_LIBRARY, reason="the adapters library
 H, L, F, R, K = 768, 12, 3072, 64, 8
 EMBEDDINGS = (30522 + 512 + 2) * H + 2 * H
 LAYER = 4 * (H * H + H) + (H * F + F) + (F * H + H) + 2 * 2 * H
-HEAD = (H * H + H) + (2 * H + 2)
+DENSE, LAST = H * H + H, 2 * H + 2
+HEAD = DENSE + LAST
 ALL = EMBEDDINGS + L * LAYER + HEAD
 ADAPTER = 2 * H * R + R + H
 NORMS = 2 * L * 2 * H
 EXPECTED = {
     "scratch": ALL,
-    "frozen": HEAD,
-    "feature_mix": HEAD + (L + 1) + 1,
+    "frozen": LAST,
+    "feature_mix": LAST + (L + 1) + 1,
     "full": ALL,
     "top_k": HEAD + 2 * LAYER,
     "gradual": ALL,
     "layer_norm": HEAD + NORMS + 2 * H,
     "bitfit": HEAD + L * (4 * H + F + H + 2 * H) + H,
     "lora": HEAD + L * 2 * K * (H + H),
-    "houlsby": HEAD + L * ADAPTER,
+    "houlsby": LAST + L * ADAPTER,
     "houlsby_unshared": HEAD + 2 * L * ADAPTER + NORMS,
-    "houlsby_3shared": HEAD + L // 3 * ADAPTER,
+    "houlsby_3shared": LAST + L // 3 * ADAPTER,
     "pfeiffer": HEAD + L * ADAPTER,
     "parallel": HEAD + L * ADAPTER,
+    "peft:ia3": HEAD + L * (2 * H + F + H),
     "adapters:seq_bn": HEAD + L * (2 * H * (H // 16) + H // 16 + H),
 }
 
@@ -70,22 +67,38 @@ def frozen_weights(model) -> dict[str, torch.Tensor]:
 # What is trained
 
 
-@pytest.mark.parametrize("name", [*NAMES, pytest.param("adapters:seq_bn", marks=needs_library)])
-def test_a_strategy_trains_as_many_weights_of_bert_base_as_its_paper_says(name):
-    config = BertConfig(num_labels=2)
-    if name == "feature_mix":
-        config = SentenceEncoderConfig(encoder_config=config, use_scalar_mix=True, num_labels=2)
-    with torch.device("meta"):
-        model = AutoModelForSequenceClassification.from_config(config)
-    prepared = find_strategy(name).prepare(model, StrategyArguments(strategy=name))
-    assert count_parameters(prepared)["trainable"] == EXPECTED[name]
+@pytest.fixture(scope="module")
+def bert_base(tmp_path_factory) -> str:
+    """A folder with the config of bert-base, and weights that nobody opens."""
+    folder = tmp_path_factory.mktemp("bert-base")
+    BertConfig().save_pretrained(folder)
+    (folder / "model.safetensors").touch()
+    return str(folder)
 
 
-def test_the_counts_that_people_know():
-    assert EXPECTED["full"] == 109_483_778 and HEAD == 592_130 and NORMS == 36_864
-    counts = [EXPECTED[name] - HEAD for name in ("houlsby", "houlsby_3shared", "houlsby_unshared")]
-    assert counts == [1_189_632, 396_544, 2_379_264 + 36_864]
-    assert set(EXPECTED) == {*NAMES, "adapters:seq_bn"}
+def test_strategies_train_as_many_weights_of_bert_base_as_their_papers_say(bert_base):
+    rows, refused = strategy_rows(StrategyArguments(bert_base))
+    assert {row[0]: row[4] + LAST for row in rows} == {name: EXPECTED[name] for name in EXPECTED if name not in refused}
+    assert set(refused) == (set() if HAS_LIBRARY else {"adapters:seq_bn"})
+    assert {*NAMES, "peft:ia3", "adapters:seq_bn"} == set(EXPECTED)
+
+
+def test_the_counts_that_people_know(bert_base):
+    """Houlsby et al. 2019 at bert-base: what is trained but for the last layer, of 1,538 weights for two labels."""
+    rows, _ = strategy_rows(StrategyArguments(bert_base))
+    trained = {row[0]: row[4] for row in rows}
+    assert LAST == 1_538 and trained["frozen"] == 0 and trained["full"] + LAST == 109_483_778
+    assert [trained[name] for name in ("houlsby", "houlsby_3shared", "houlsby_unshared")] == [
+        1_189_632,
+        396_544,
+        3_006_720,
+    ]
+    layers = {row[0]: row[3] for row in rows}
+    assert [layers[name] for name in ("frozen", "full", "houlsby", "houlsby_unshared")] == ["1", "2", "1", "2"]
+    told = describe_strategies(StrategyArguments(bert_base)).splitlines()
+    assert next(line for line in told if line.startswith("houlsby_unshared")).split() == [
+        *("houlsby_unshared", "none", "LayerNorms", "2", "3,006,720", "2.75%")
+    ]
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
@@ -117,7 +130,7 @@ def check_round_trip(encoder, folder, name, pooling):
 
 
 def test_one_seed_gives_every_strategy_the_same_head_and_another_seed_another(encoders):
-    heads = [build(encoders["bert"], name).state_dict()["classifier.weight"] for name in ("full", "frozen", "bitfit")]
+    heads = [build(encoders["bert"], name).state_dict()["classifier.weight"] for name in ("full", "top_k", "bitfit")]
     adapted = build(encoders["bert"], "houlsby").get_base_model().classifier.modules_to_save["default"].weight
     assert all(torch.equal(heads[0], head) for head in [*heads, adapted])
     other = build(encoders["bert"], "full", seed=1).state_dict()["classifier.weight"]
@@ -200,7 +213,7 @@ def test_gradient_checkpointing_changes_no_gradient(encoders, name, reentrant):
 
 def examples() -> list[dict]:
     inputs = batch(6)
-    return [{key: value[row] for key, value in inputs.items()} for row in range(6)]
+    return [{"length": 8} | {key: value[row].tolist() for key, value in inputs.items()} for row in range(6)]
 
 
 def make_trainer(encoder: str, name: str, folder, epochs: int = 4, validation=None) -> WorkbenchTrainer:
@@ -224,15 +237,17 @@ def make_trainer(encoder: str, name: str, folder, epochs: int = 4, validation=No
         remove_unused_columns=False,
         label_names=["labels"],
     )
-    trainer = trainer_class(name, WorkbenchTrainer)(
+    strategy = find_strategy(name)
+    trainer = strategy.trainer_class(WorkbenchTrainer)(
         model=model,
         args=arguments,
-        train_dataset=examples(),
+        data_collator=TextCollator(word_tokenizer()),
+        train_dataset=Dataset.from_list(examples()),
         eval_dataset=validation or examples(),
         processing_class=word_tokenizer(),
     )
-    trainer.parameter_groups = parameter_groups(model, name, 0.01, 0.1)
-    for callback in callbacks(name, model):
+    trainer.parameter_groups = strategy.parameter_groups(model, 0.01, 0.1)
+    for callback in strategy.callbacks(model):
         trainer.add_callback(callback)
     return trainer
 
@@ -252,7 +267,7 @@ def test_a_run_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_on
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["full", "feature_mix", "lora", "houlsby_unshared", *LIBRARY[:2]])
 def test_a_run_ends_with_the_checkpoint_that_validation_chose(encoders, tmp_path, name):
-    never_seen = [example | {"labels": torch.tensor(2)} for example in examples()]
+    never_seen = [example | {"labels": 2} for example in examples()]
     trainer = make_trainer(encoders["bert"], name, tmp_path, validation=never_seen)
     trainer.train()
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
@@ -290,7 +305,7 @@ def test_gradual_unfreezing_opens_one_layer_more_in_each_epoch(encoders, tmp_pat
 
 
 def test_too_few_epochs_to_unfreeze_all_are_told(encoders, capsys):
-    (callback,) = callbacks("gradual", build(encoders["bert"], "gradual"))
+    (callback,) = find_strategy("gradual").callbacks(build(encoders["bert"], "gradual"))
     for epochs in (5, 3):
         callback.on_train_begin(None, SimpleNamespace(num_train_epochs=epochs, is_world_process_zero=True), None)
     assert capsys.readouterr().out == "gradual: in 3 epochs the head and 2 layers are trained; all would be in 5\n"
@@ -298,16 +313,10 @@ def test_too_few_epochs_to_unfreeze_all_are_told(encoders, capsys):
 
 def test_discriminative_rates_fall_by_2_6_from_layer_to_layer(encoders):
     model = build(encoders["bert"], "gradual")
-    groups = parameter_groups(model, "gradual", 1.0, 0.1)
+    groups = find_strategy("gradual").parameter_groups(model, 1.0, 0.1)
     rates = sorted({group["lr"] for group in groups}, reverse=True)
     assert rates == pytest.approx([2.6**-depth for depth in range(5)])
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
     norm = model.bert.encoder.layer[0].output.LayerNorm.weight
     held = next(group for group in groups if any(weight is norm for weight in group["params"]))
     assert held["weight_decay"] == 0.0 and held["lr"] == pytest.approx(2.6**-3)
-
-
-def test_only_gradual_has_groups_and_callbacks_of_its_own(encoders):
-    model = build(encoders["bert"], "full")
-    assert parameter_groups(model, "full", 1.0, 0.0) is None and callbacks("lora", model) == []
-    assert trainer_class("houlsby", WorkbenchTrainer) is WorkbenchTrainer

@@ -7,7 +7,7 @@ from datasets import Dataset
 from custom_models import build_tokenizer
 from workbench.data.pig_latin import to_pig_latin
 from workbench.translation.examples import PairCollator, encode_pairs, score_continuations, score_words
-from workbench.translation.text import TextTranslator
+from workbench.translation.text import TextTranslator, shortened
 
 LETTERS = set("abcdefghijklmnopqrstuvwxyz-")
 
@@ -96,3 +96,10 @@ def test_a_word_counts_as_right_if_all_its_symbols_are_likeliest():
     shifted = torch.cat((torch.full((2, 1), -100), labels), dim=1)
     padded = torch.cat((logits, torch.zeros(2, 1, 3)), dim=1)
     assert torch.equal(score_continuations(padded, shifted), scores)
+
+
+def test_a_translation_that_does_not_end_is_cut_and_told():
+    translator = TextTranslator(lambda words: ["ab" * 120 if word == "never" else word for word in words], LETTERS, 20)
+    assert list(translator.lines(["it never ends"])) == [f"it {'ab' * 12}… ends"]
+    assert translator.cut == {"never"} and not translator.left_out
+    assert shortened("x" * 60, "y" * 15) == "x" * 60

@@ -26,7 +26,7 @@ from workbench.arguments import OptimisationArguments, RunArguments
 from workbench.data.pig_latin import pig_latin_pairs
 from workbench.runs.results import count_parameters
 from workbench.runs.sampling import LengthGroupedSampler
-from workbench.runs.trainer import make_trainer, make_training_arguments
+from workbench.runs.trainer import column, make_trainer, make_training_arguments
 from workbench.translation.examples import PairCollator, encode_pairs, score_words, summarise_scores
 
 from .notebook import NotebookSettings, train_notebook
@@ -69,7 +69,7 @@ class Material:
     @property
     def longest(self) -> int:
         """Symbols of the longest training target, end mark included."""
-        return max(len(example["labels"]) for example in self.splits["train"])
+        return max(map(len, self.splits["train"]["labels"][:]))
 
     def notebook(self, hidden_size: int, layers: int, epochs: int) -> NotebookSettings:
         symbols = (len(self.tokenizer), self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
@@ -154,7 +154,7 @@ def run_trainer(material: Material, model, options: TrainerOptions, callback: Tr
     """Trains `model` the way `train_translator.py` does, its progress bar drawn into nothing; returns the Trainer."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         options = replace(options, output_dir=folder)
-        trainer, *_ = make_trainer(
+        trainer = make_trainer(
             options,
             trainer_arguments(material, options),
             model,
@@ -180,8 +180,7 @@ def run_bare_loop(material: Material, model, options: TrainerOptions) -> tuple[S
     """The same training as a person would write it in plain PyTorch; returns each step's moment and loss."""
     args = trainer_arguments(material, options)
     examples = material.splits["train"]
-    lengths = [len(example["input_ids"]) for example in examples]
-    sampler = LengthGroupedSampler(lengths, options.train_batch_size, options.seed)
+    sampler = LengthGroupedSampler(column(examples, "length"), options.train_batch_size, options.seed)
     collator = PairCollator(material.tokenizer.pad_token_id)
     loader = torch.utils.data.DataLoader(examples, options.train_batch_size, sampler=sampler, collate_fn=collator)
     optimizer = new_optimizer(model, args)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option
 from workbench.data.tasks import TaskArguments
-from workbench.hub.push import PublishArguments
+from workbench.hub.push import PushArguments
 from workbench.strategies.arguments import StrategyArguments
 
 from .intermediate import IntermediateArguments
@@ -12,9 +12,9 @@ from .intermediate import IntermediateArguments
 
 @dataclass
 class ClassifierArguments(
-    RunArguments, OptimisationArguments, PublishArguments, TaskArguments, StrategyArguments, IntermediateArguments
+    TaskArguments, StrategyArguments, IntermediateArguments, OptimisationArguments, RunArguments, PushArguments
 ):
-    """Everything that train_classifier.py can be told."""
+    """This training: length of the texts, seeds, and what else it writes."""
 
     output_dir: str = option("runs/classifier", "folder of this run: model, results.json, config.yaml, figures")
     seeds: int = option(1, "train so many times, with the seeds that follow the first, and tell mean and deviation")

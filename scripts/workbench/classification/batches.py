@@ -2,29 +2,31 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
+from workbench.data import arrow
 from workbench.errors import UserError
 
 
-def encode_examples(examples, tokenizer, max_length: int) -> list[dict]:
-    """Examples with `text`, perhaps `pair` and `label`, as the lists that `TextCollator` pads.
+def encode_examples(examples, tokenizer, max_length: int):
+    """A split with `text`, perhaps `pair` and `label`, as what `TextCollator` pads, in a column each, with `length`.
 
     Args:
-        examples: a `datasets.Dataset`, or a list of dictionaries.
+        examples: a `datasets.Dataset`, or an `IterableDataset`; the result is one too.
         max_length: in tokens; what is longer is cut off at the end, of a pair the longer text first.
     """
-    examples = list(examples)
-    texts = [example["text"] for example in examples]
-    pairs = [example["pair"] for example in examples] if examples and examples[0].get("pair") is not None else None
-    encoded = tokenizer(texts, pairs, truncation=True, max_length=max_length) if examples else {}
-    rows = [dict(zip(encoded, values, strict=True)) for values in zip(*encoded.values(), strict=True)]
-    return [
-        row | ({"labels": example["label"]} if "label" in example else {})
-        for row, example in zip(rows, examples, strict=True)
-    ]
+    encode = partial(encode_texts, tokenizer=tokenizer, max_length=max_length)
+    return arrow.encode(examples, encode, examples.column_names)
+
+
+def encode_texts(columns: dict[str, list], tokenizer, max_length: int) -> dict[str, list]:
+    """`encode_examples` for lists of texts, and perhaps pairs and labels."""
+    encoded = dict(tokenizer(columns["text"], columns.get("pair"), truncation=True, max_length=max_length))
+    encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
+    return encoded | ({"labels": columns["label"]} if "label" in columns else {})
 
 
 @dataclass
@@ -35,7 +37,8 @@ class TextCollator:
     is_regression: bool = False
 
     def __call__(self, examples: list[dict]) -> dict[str, torch.Tensor]:
-        inputs = [{name: value for name, value in example.items() if name != "labels"} for example in examples]
+        names = [name for name in examples[0] if name not in ("labels", "length")]
+        inputs = [{name: example[name] for name in names} for example in examples]
         # transformers advises against padding apart from tokenizing; but the texts are tokenized once, not every epoch.
         self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
         batch = dict(self.tokenizer.pad(inputs, return_tensors="pt"))

@@ -58,7 +58,7 @@ def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]
     model, tokenizer = load_classifier(str(run), bool(config.get("trust_remote_code")))
     options = {item.name: config.get(item.name) for item in fields(tasks.TaskArguments)}
     data = tasks.load_task(tasks.TaskArguments(**options))
-    examples = encode_examples(data.splits["validation"], tokenizer, config["max_length"])
+    examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
     examples = sorted(examples, key=lambda example: len(example["input_ids"]))
     examples = [{name: value for name, value in example.items() if name != "labels"} for example in examples]
     collate, size, total, tokens = TextCollator(tokenizer), config["eval_batch_size"], 0.0, 0

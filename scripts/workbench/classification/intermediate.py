@@ -17,7 +17,7 @@ from workbench.errors import UserError
 from workbench.processes import is_main_process
 from workbench.runs.metrics import metric_name
 from workbench.runs.results import RESULTS_FILE, RunResults
-from workbench.strategies.catalogue import FUSIONS, find_strategy
+from workbench.strategies.catalogue import find_strategy
 from workbench.strategies.encoders import encoder_of, head_names
 
 FOLDER = "intermediate"
@@ -29,10 +29,14 @@ class IntermediateArguments:
 
     intermediate_task: str | None = option(None, "first fine-tune the whole encoder on this task, then go on from it")
     intermediate_train_file: str | None = option(None, "the same, on labelled texts of your own")
-    intermediate_data_dir: str | None = option(None, "folder with that task's usual files")
-    intermediate_num_train_epochs: float | None = option(None, "its passes over its data (default: num_train_epochs)")
-    intermediate_learning_rate: float | None = option(None, "its highest learning rate (default: that of full)")
-    intermediate_max_train_examples: int | None = option(None, "train there on so many examples only")
+    intermediate_data_dir: str | None = option(None, "folder with that task's usual files", advanced=True)
+    intermediate_num_train_epochs: float | None = option(
+        None, "its passes over its data (default: num_train_epochs)", advanced=True
+    )
+    intermediate_learning_rate: float | None = option(
+        None, "its highest learning rate (default: that of full)", advanced=True
+    )
+    intermediate_max_train_examples: int | None = option(None, "train there on so many examples only", advanced=True)
 
 
 def check_intermediate(arguments) -> bool:
@@ -44,8 +48,8 @@ def check_intermediate(arguments) -> bool:
         return False
     if arguments.intermediate_task:
         find_task(arguments.intermediate_task)
-    if arguments.strategy in (*FUSIONS, "scratch"):
-        why = "begins from random weights" if arguments.strategy == "scratch" else "takes adapters of the encoder as is"
+    why = find_strategy(arguments.strategy).why_no_first_stage
+    if why:
         raise UserError(f"intermediate training changes the encoder, but {arguments.strategy} {why}: choose another")
     return True
 
@@ -68,7 +72,7 @@ def first_stage(arguments):
 
 
 NOT_INHERITED = {item.name for part in (TaskArguments, IntermediateArguments) for item in fields(part)} | {
-    *("pooling", "adapters", "class_weights", "predict", "submission"),
+    *("pooling", "head", "train_pooler", "peft_options", "adapters", "class_weights", "predict", "submission"),
     *("push_to_hub", "hub_private", "overwrite_output_dir"),
 }
 

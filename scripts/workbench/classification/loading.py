@@ -13,8 +13,8 @@ from workbench.errors import UserError
 from workbench.hub.fetch import check_config, check_tokenizer, fetch_model
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 from workbench.runs.results import RunResults
-from workbench.strategies.catalogue import ADAPTERS_PREFIX, check_adapters_library
-from workbench.strategies.encoders import head_names
+from workbench.strategies.adapters_library import check_adapters_library
+from workbench.strategies.encoders import head_names, pooler_name
 
 OURS = "sentence_encoder"
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -119,6 +119,8 @@ def encoder_with_head(name: str, folder: str, config, trust_remote_code: bool):
     mismatched = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
     random = [*report["missing_keys"], *mismatched]
     _check_complete(name, [key for key in random if not key.startswith(heads)])
+    pooler = pooler_name(model)
+    model.has_new_pooler = any(key.startswith(f"{pooler}.") for key in report["missing_keys"])
     return model
 
 
@@ -135,10 +137,13 @@ def _wrapped_encoder(name: str, folder: str, config):
     missing = list(report["missing_keys"])
     _check_complete(name, [key for key in missing if not key.startswith("pooler.")])
     model = SentenceEncoderForSequenceClassification(config)
-    pooler = getattr(getattr(encoder, "pooler", None), "dense", None)
-    if config.pooling == "cls" and pooler is not None and not missing:
-        # The same Linear and tanh on the same state: pretrained with the encoder.
-        model.classifier.dense.load_state_dict(pooler.state_dict())
+    pooler, place = getattr(encoder, "pooler", None), pooler_name(model)
+    # The same Linear and tanh on the same state: pretrained with the encoder. ALBERT's is the Linear itself.
+    dense = getattr(pooler, "dense", pooler)
+    model.has_new_pooler = dense is None or bool(missing)
+    if place and not model.has_new_pooler:
+        own = model.get_submodule(place)
+        getattr(own, "dense", own).load_state_dict(dense.state_dict())
     encoder.pooler = None
     model.encoder.load_state_dict(encoder.state_dict())
     return model
@@ -150,19 +155,13 @@ def _check_complete(name: str, missing: list[str]) -> None:
         raise UserError(f"{name}: the weights lack {len(missing)} tensors of this model, such as {min(missing)}")
 
 
-def _check(folder: str, trust_remote_code: bool) -> dict:
-    """`check_config`; the code that our own architecture brings is here already."""
-    ours = check_config(folder, trust_remote_code=True).get("model_type") == OURS
-    return check_config(folder, trust_remote_code or ours)
-
-
 def _load_whole(name: str, folder: str, trust_remote_code: bool):
     import torch
     from transformers import AutoModelForSequenceClassification
 
     import custom_models  # noqa: F401, registers our architectures
 
-    _check(folder, trust_remote_code)
+    check_config(folder, trust_remote_code)
     with loading(name):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -204,9 +203,9 @@ def _load_peft(name: str, folder: str, trust_remote_code: bool):
 
 def _load_library_adapters(name: str, folder: str, trust_remote_code: bool):
     """The encoder with the adapters and the head that `adapters_backend.save_adapters` wrote."""
-    fields = _check(folder, trust_remote_code)
+    fields = check_config(folder, trust_remote_code)
     configuration = fields.get("adapters_config", "")
-    check_adapters_library(f"{ADAPTERS_PREFIX}{configuration}")
+    check_adapters_library(configuration)
     from workbench.strategies.adapters_library import add_adapters, read_adapters
 
     with loading(name):
@@ -234,7 +233,7 @@ def _base_classifier(name: str, folder: str, base: str | None, trust_remote_code
         raise UserError(f"{name}: the encoder that this adapter was trained on: {error}") from error
     check_config(base_folder, trust_remote_code)
     if (Path(folder) / "config.json").is_file():
-        _check(folder, trust_remote_code)
+        check_config(folder, trust_remote_code)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     else:
         rows = [shape[0] for key, shape in shapes.items() if key.endswith(LAST_LINEAR)]

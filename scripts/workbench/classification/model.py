@@ -9,15 +9,14 @@ from workbench.errors import UserError
 from workbench.hub.fetch import check_config, fetch_model, portable_tokenizer
 from workbench.processes import is_main_process
 from workbench.strategies.arguments import StrategyArguments
-from workbench.strategies.catalogue import ADAPTERS_PREFIX, FUSIONS, check_adapters, find_strategy
-from workbench.strategies.encoders import head_names
+from workbench.strategies.catalogue import find_strategy
+from workbench.strategies.encoders import head_names, pooler_name
+from workbench.strategies.strategy import Strategy
 
 from .loading import OURS, encoder_with_head, loading, tokenizer_of
 
 # What the families call the dropout in their head.
 DROPOUT_FIELDS = ("classifier_dropout", "seq_classif_dropout", "classifier_dropout_prob")
-# Their encoder has no gradients whose memory could be saved.
-NEVER_CHECKPOINTED = ("frozen", "feature_mix")
 
 
 def build_classifier(
@@ -33,7 +32,8 @@ def build_classifier(
         UserError: an unknown strategy, no such encoder, one that is not safe to read, or options that do not fit it.
     """
     strategy = find_strategy(arguments.strategy)
-    check_adapters(arguments)
+    strategy.check(arguments)
+    arguments = strategy.with_head(arguments)
     if not is_regression and len(label_names) < 2:
         raise UserError(f"{len(label_names)} class(es): a classifier needs two or more")
     import transformers
@@ -46,16 +46,26 @@ def build_classifier(
         raise UserError(f"{name}: this is a trained sentence classifier; give the encoder that it was made from")
     check_config(folder, arguments.trust_remote_code)
     with loading(name):
-        config = _classifier_config(folder, arguments, label_names, is_regression)
-        if arguments.pooling == "mean" or strategy.name == "feature_mix":
-            config = _wrap(config, arguments)
-        model = _new_classifier(folder, config, arguments)
+        config = classifier_config(folder, arguments, strategy, label_names, is_regression)
+        model = _new_classifier(folder, config, arguments, strategy)
     # Adapters remember the encoder's name: a folder by its whole path, not a snapshot in the cache.
     model.name_or_path = str(Path(name).resolve()) if Path(name).is_dir() else name
-    model = strategy.prepare(model, arguments)
-    if getattr(arguments, "gradient_checkpointing", False) and strategy.name not in NEVER_CHECKPOINTED:
+    model = apply_strategy(model, arguments, strategy)
+    if getattr(arguments, "gradient_checkpointing", False) and strategy.reaches_encoder:
         # What is recomputed gets no gradient if nothing that enters it asks for one.
         model.enable_input_require_grads()
+    return model
+
+
+def apply_strategy(model, arguments: StrategyArguments, strategy: Strategy):
+    """The classifier frozen and extended, its pooler trained or not as asked; `model.strategy` is how it is saved."""
+    arguments = strategy.with_head(arguments)
+    arguments.train_pooler = strategy.trains_pooler(model, arguments.train_pooler)
+    pooler = None if arguments.train_pooler else model.get_submodule(pooler_name(model))
+    model = strategy.prepare(model, arguments)
+    if pooler is not None:
+        pooler.requires_grad_(False)
+    model.strategy = strategy
     return model
 
 
@@ -71,22 +81,12 @@ def save_classifier(model, tokenizer, folder: str | Path) -> None:
     """Writes a folder that `load_classifier` reads; every process may call it, the main one acts.
 
     Where transformers has the architecture it is what `AutoModelForSequenceClassification` reads, or a PEFT adapter
-    with the classifier's config beside it; with mean pooling or a mix of layers, our code travels with the weights.
+    with the classifier's config beside it; with mean pooling, a mix of layers or a head of ours, our code travels with
+    the weights.
     """
     if not is_main_process():
         return
-    from peft import PeftModel
-
-    if isinstance(model, PeftModel):
-        model.save_pretrained(folder)
-        # PEFT keeps neither how many classes there are nor their names.
-        model.get_base_model().config.save_pretrained(folder)
-    elif hasattr(model, "adapters_configuration"):
-        from workbench.strategies.adapters_library import save_adapters
-
-        save_adapters(model, folder)
-    else:
-        model.save_pretrained(folder)
+    model.strategy.save(model, folder)
     merges = _merges_as_read(tokenizer)
     tokenizer.save_pretrained(folder)
     for name, content in {**merges, **portable_tokenizer(Path(folder))}.items():
@@ -99,43 +99,10 @@ def _merges_as_read(tokenizer) -> dict[str, bytes]:
     return {name: Path(tokenizer.merges_file).read_bytes()} if name == "bpe.codes" else {}
 
 
-def parameter_groups(model, strategy: str, learning_rate: float, weight_decay: float) -> list[dict] | None:
-    """The optimiser's parameter groups where the strategy has its own; None: the Trainer's."""
-    if strategy != "gradual":
-        return None
-    from workbench.strategies.unfreezing import discriminative_groups
-
-    return discriminative_groups(model, learning_rate, weight_decay)
-
-
-def callbacks(strategy: str, model) -> list:
-    """What the strategy does while the Trainer trains."""
-    if strategy != "gradual":
-        return []
-    from workbench.strategies.unfreezing import GradualUnfreezing
-
-    return [GradualUnfreezing(model)]
-
-
-def trainer_class(strategy: str, base: type) -> type:
-    """`base`, a Trainer, able to train and save what the strategy makes."""
-    if strategy.startswith(ADAPTERS_PREFIX):
-        from workbench.strategies.adapters_library import SavesAdapters
-
-        return type(f"Adapters{base.__name__}", (SavesAdapters, base), {})
-    if strategy in FUSIONS:
-        from workbench.strategies.fusion import TrainsFusion
-
-        return type(f"Fusion{base.__name__}", (TrainsFusion, base), {})
-    if strategy == "gradual":
-        from workbench.strategies.unfreezing import FindsUnused
-
-        return type(f"Gradual{base.__name__}", (FindsUnused, base), {})
-    return base
-
-
-def _classifier_config(folder: str, arguments: StrategyArguments, label_names: list[str], is_regression: bool):
-    """The encoder's config with the task's labels and the head's dropout."""
+def classifier_config(
+    folder: str, arguments: StrategyArguments, strategy: Strategy, label_names: list[str], is_regression: bool
+):
+    """The encoder's config with the task's labels and the head's dropout, or that of our classifier around it."""
     from transformers import AutoConfig
 
     names = ["score"] if is_regression else list(label_names)
@@ -148,12 +115,47 @@ def _classifier_config(folder: str, arguments: StrategyArguments, label_names: l
     config.problem_type = "regression" if is_regression else "single_label_classification"
     if hasattr(config, "classifier_pooling"):  # ModernBERT's own, by default its mean
         config.classifier_pooling = "cls"
+    head = _our_head(config, arguments, strategy)
     if arguments.classifier_dropout is not None:
-        _set_head_dropout(config, arguments)
-    return config
+        _set_head_dropout(config, arguments, is_ours=head is not None)
+    return config if head is None else _wrap(config, arguments, strategy, head)
 
 
-def _set_head_dropout(config, arguments: StrategyArguments) -> None:
+def _our_head(config, arguments: StrategyArguments, strategy: Strategy) -> str | None:
+    """The head of our classifier that does what was asked for; None where transformers' own for the family does.
+
+    Raises:
+        UserError: the family has no such head, and a new one would read the wrong token.
+    """
+    is_ours = arguments.pooling == "mean" or strategy.mixes_layers
+    if arguments.head == "pooler":
+        return "pooler" if is_ours else None
+    if hasattr(config, "auto_map"):
+        return arguments.head
+    own = _own_head(config)
+    if arguments.head == "linear":
+        return None if own == "linear" and not is_ours else "linear"
+    if own == "pooler" and arguments.pooling == "cls":
+        return "two_layer"
+    if own == "linear" and not is_ours:
+        raise UserError(f"head: a '{config.model_type}' model has one Linear: give --head linear, or --pooling mean")
+    return "pooler" if is_ours else None
+
+
+def _own_head(config) -> str:
+    """What transformers' classifier of the family has behind its encoder: `pooler`, `two_layer` or `linear`."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(config)
+    if pooler_name(model):
+        return "pooler"
+    layers = [part for name in head_names(model) for part in model.get_submodule(name).modules()]
+    return "linear" if sum(isinstance(part, torch.nn.Linear) for part in layers) == 1 else "two_layer"
+
+
+def _set_head_dropout(config, arguments: StrategyArguments, is_ours: bool) -> None:
     """UserError for no share, or for a head of transformers that has no dropout of its own."""
     if not 0 <= arguments.classifier_dropout < 1:
         raise UserError(f"classifier_dropout: {arguments.classifier_dropout}; give a number from 0 to below 1")
@@ -162,12 +164,12 @@ def _set_head_dropout(config, arguments: StrategyArguments) -> None:
     name = "cls_dropout" if is_deberta else next((name for name in DROPOUT_FIELDS if hasattr(config, name)), None)
     if name:
         setattr(config, name, arguments.classifier_dropout)
-    elif arguments.pooling != "mean" and arguments.strategy != "feature_mix":
+    elif not is_ours:
         raise UserError(f"classifier_dropout: the head of a '{config.model_type}' model has no dropout of its own")
 
 
-def _wrap(config, arguments: StrategyArguments):
-    """The config of our classifier around the encoder, for mean pooling or a mix of all layers.
+def _wrap(config, arguments: StrategyArguments, strategy: Strategy, head: str):
+    """The config of our classifier around the encoder, for mean pooling, a mix of all layers or a head of ours.
 
     Raises:
         UserError: the encoder brings its own code, which cannot be nested.
@@ -176,14 +178,15 @@ def _wrap(config, arguments: StrategyArguments):
 
     if hasattr(config, "auto_map"):
         raise UserError(
-            f"{arguments.model_name_or_path}: it brings its own code; pooling mean and the strategy feature_mix take "
-            "an architecture of transformers"
+            f"{arguments.model_name_or_path}: it brings its own code; pooling mean, a mix of layers and the heads "
+            "linear and two_layer take an architecture of transformers: give --head pooler, for its own"
         )
     dropout = arguments.classifier_dropout
     return SentenceEncoderConfig(
         encoder_config=config,
         pooling=arguments.pooling,
-        use_scalar_mix=arguments.strategy == "feature_mix",
+        use_scalar_mix=strategy.mixes_layers,
+        head=head,
         classifier_dropout=getattr(config, "hidden_dropout_prob", 0.1) if dropout is None else dropout,
         id2label=config.id2label,
         label2id=config.label2id,
@@ -191,13 +194,15 @@ def _wrap(config, arguments: StrategyArguments):
     )
 
 
-def _new_classifier(folder: str, config, arguments: StrategyArguments):
-    """The classifier with the encoder's weights (or random ones, from `scratch`), and a new head for a new task."""
+def _new_classifier(folder: str, config, arguments: StrategyArguments, strategy: Strategy):
+    """The classifier with the encoder's weights (or random ones), and a new head for a new task."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     trust = {"trust_remote_code": arguments.trust_remote_code}
-    if arguments.strategy == "scratch":
-        return AutoModelForSequenceClassification.from_config(config, **trust)
+    if strategy.is_random:
+        model = AutoModelForSequenceClassification.from_config(config, **trust)
+        model.has_new_pooler = True
+        return model
     model = encoder_with_head(arguments.model_name_or_path, folder, config, arguments.trust_remote_code)
     if config.model_type != OURS and AutoConfig.from_pretrained(folder, **trust).id2label != config.id2label:
         _renew_head(model, AutoModelForSequenceClassification.from_config(config, **trust))

@@ -3,8 +3,9 @@
 Shapes use B (batch), T (tokens) and C (the most outputs of any task).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count, cycle, islice
+from itertools import accumulate, count, cycle, islice
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from workbench.data.tasks import TaskData
 from workbench.hub.fetch import WEIGHTS
 from workbench.runs.metrics import label_scores
 from workbench.runs.sampling import LengthGroupedSampler
-from workbench.runs.trainer import WorkbenchTrainer
+from workbench.runs.trainer import WorkbenchTrainer, column
 from workbench.strategies.encoders import encoder_of
 
 from .batches import TextCollator
@@ -103,11 +104,10 @@ class TaskSampler(Sampler):
         lengths: of each example, in symbols.
     """
 
-    def __init__(self, tasks: list[int], lengths: list[int], batch_size: int, seed: int, temperature: float):
-        self.lengths = [
-            [length for place, length in zip(tasks, lengths, strict=True) if place == p] for p in set(tasks)
-        ]
-        self.starts = [tasks.index(place) for place in sorted(set(tasks))]
+    def __init__(self, tasks: Sequence[int], lengths: Sequence[int], batch_size: int, seed: int, temperature: float):
+        _, sizes = torch.as_tensor(tasks).unique_consecutive(return_counts=True)
+        self.lengths = torch.as_tensor(lengths).split(sizes.tolist())
+        self.starts = [0, *accumulate(map(len, self.lengths[:-1]))]
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.shares = shares([len(part) for part in self.lengths], temperature)
 
@@ -141,12 +141,13 @@ class TaskSampler(Sampler):
 class MultiTaskTrainer(WorkbenchTrainer):
     """WorkbenchTrainer with a `TaskSampler`, and checkpoints in which the common encoder is stored once."""
 
-    temperature = 1.0
+    def __init__(self, *args, temperature: float, **kwargs):
+        self.temperature = temperature
+        super().__init__(*args, **kwargs)
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler:
         examples = self.train_dataset if train_dataset is None else train_dataset
-        tasks = [example["task"] for example in examples]
-        lengths = [len(example["input_ids"]) for example in examples]
+        tasks, lengths = column(examples, "task"), column(examples, "length")
         return TaskSampler(tasks, lengths, self.args.train_batch_size, self.args.seed, self.temperature)
 
     def _save(self, output_dir: str | None = None, state_dict=None) -> None:
@@ -162,17 +163,21 @@ class MultiTaskTrainer(WorkbenchTrainer):
         load_model(self.model, Path(self.state.best_model_checkpoint) / WEIGHTS[0])
 
 
-def join_examples(tasks: dict[str, TaskData], encoded: dict[str, dict[str, list[dict]]]) -> dict[str, list[dict]]:
+def join_examples(tasks: dict[str, TaskData], encoded: dict[str, dict]) -> dict:
     """Split -> the examples of all tasks that have it, one task after the other, each with its `task`.
 
     Args:
         encoded: task -> split -> what `encode_examples` made.
     """
-    joined: dict[str, list[dict]] = {}
+    from datasets import Value, concatenate_datasets
+
+    joined: dict[str, list] = {}
     for place, name in enumerate(tasks):
         for split, examples in encoded[name].items():
-            joined.setdefault(split, []).extend(example | {"task": place} for example in examples)
-    return joined
+            # Class ids and numbers get one type.
+            part = examples.cast_column("labels", Value("float64")).add_column("task", [place] * len(examples))
+            joined.setdefault(split, []).append(part)
+    return {split: concatenate_datasets(parts) for split, parts in joined.items()}
 
 
 def score_tasks(tasks: dict[str, TaskData]):

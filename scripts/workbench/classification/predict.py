@@ -9,24 +9,25 @@ import torch
 from workbench.data.tasks import TaskData
 from workbench.files import write_table
 
-from .batches import TextCollator, check_length, encode_examples, positions
+from .batches import TextCollator, check_length, encode_texts, positions
 from .scoring import answers, probabilities
 
 
 @torch.inference_mode()
 def predict_logits(model, tokenizer, examples: list[dict], max_length: int, batch_size: int = 64) -> numpy.ndarray:
     """(N, classes) logits of examples with `text` and perhaps `pair`, in their order; like lengths share a batch."""
-    encoded = encode_examples(
-        [{k: v for k, v in example.items() if k != "label"} for example in examples], tokenizer, max_length
-    )
-    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]["input_ids"]))
-    collate, logits = TextCollator(tokenizer), [None] * len(encoded)
+    logits = numpy.empty((len(examples), model.config.num_labels), dtype=numpy.float32)
+    if not examples:
+        return logits
+    columns = {name: [example[name] for example in examples] for name in ("text", "pair") if name in examples[0]}
+    encoded = encode_texts(columns, tokenizer, max_length)
+    rows = [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
+    order, collate = numpy.argsort(encoded["length"], kind="stable"), TextCollator(tokenizer)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        inputs = {name: values.to(model.device) for name, values in collate([encoded[i] for i in batch]).items()}
-        for index, row in zip(batch, model(**inputs).logits.float().cpu().numpy(), strict=True):
-            logits[index] = row
-    return numpy.stack(logits) if logits else numpy.empty((0, model.config.num_labels), dtype=numpy.float32)
+        inputs = {name: values.to(model.device) for name, values in collate([rows[place] for place in batch]).items()}
+        logits[batch] = model(**inputs).logits.float().cpu().numpy()
+    return logits
 
 
 @dataclass(frozen=True)

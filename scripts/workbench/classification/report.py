@@ -1,13 +1,13 @@
-"""What a classifier's run tells: scores, confusion matrix, curves, answers to the splits, the GLUE server's file."""
+"""The report of a classifier's run: scores, confusion matrix, curves, answers to the splits, the GLUE server's file."""
 
 from pathlib import Path
 
 from workbench.data.tasks import TaskData
 from workbench.errors import UserError
 from workbench.runs.figures import plot_confusion, plot_curves
-from workbench.runs.metrics import metric_name
 
-from .predict import predict_logits, write_predictions, write_submission
+from .classwise import class_table, describe_scores, majority_class, majority_scores
+from .predict import one_line, predict_logits, write_predictions, write_submission
 from .scoring import answers
 
 
@@ -22,8 +22,8 @@ def describe_task(arguments, data) -> dict:
     return described | ({"id": data.task.hub_id} if data.task.hub_id else {"generated": True})
 
 
-def describe_start(arguments, data: TaskData, parameters: dict[str, int], train: list[dict]) -> str:
-    """What is trained, how much of it, on how much; and how many texts are longer than what is read of them.
+def describe_start(arguments, data: TaskData, parameters: dict[str, int], train) -> str:
+    """A sentence: the strategy, the share that it trains, the examples, and how many texts are cut off.
 
     Args:
         train: what `encode_examples` made of the training split.
@@ -31,7 +31,7 @@ def describe_start(arguments, data: TaskData, parameters: dict[str, int], train:
     share = parameters["trainable"] / parameters["total"]
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in data.splits.items())
     classes = "a number" if data.task.is_regression else f"{len(data.label_names)} classes"
-    full = sum(len(example["input_ids"]) == arguments.max_length for example in train)
+    full = sum(length == arguments.max_length for length in train["length"][:])
     cut = f"; about {full:,} training texts are cut off at {arguments.max_length} tokens" if full else ""
     return (
         f"{arguments.strategy} on {data.task.name}: {parameters['trainable']:,} of {parameters['total']:,} parameters "
@@ -79,12 +79,36 @@ def _logits(outcome):
     return outcome.predictions[0] if isinstance(outcome.predictions, tuple) else outcome.predictions
 
 
-def print_scores(metrics: dict[str, dict[str, float]], sizes: dict[str, int], seconds: float) -> None:
-    """A line per split, and how long it took."""
+def score_majority(data: TaskData, outcomes: dict) -> dict[str, dict]:
+    """Split -> the scores of always answering the commonest class of the training split; {} for numbers.
+
+    Under `class` stands its name.
+    """
+    if data.task.is_regression:
+        return {}
+    common = majority_class(list(data.splits["train"]["label"]))
+    scores = {
+        split: majority_scores(common, outcome.label_ids.tolist(), data.task.metrics)
+        for split, outcome in outcomes.items()
+    }
+    return {"class": data.label_names[common], **scores}
+
+
+def print_scores(
+    metrics: dict[str, dict[str, float]], majority: dict[str, dict], data: TaskData, outcomes: dict, seconds: float
+) -> None:
+    """Each split's scores above those of the majority class, the reported split's class by class, and the time."""
     print()
     for split, scores in metrics.items():
-        shown = ", ".join(f"{metric_name(name)} {value:.4f}" for name, value in scores.items())
-        print(f"{split.capitalize()} split, {sizes[split]:,} examples: {shown}")
+        print(f"{split.capitalize()} split, {len(data.splits[split]):,} examples: {describe_scores(scores)}")
+        if majority:
+            common = one_line(majority["class"])
+            print(f"  always '{common}', commonest in training: {describe_scores(majority[split])}")
+    if majority:
+        split = reported_split(outcomes)
+        given = answers(_logits(outcomes[split]), False)
+        print(f"\nClass by class, {split} split")
+        print(class_table(given, outcomes[split].label_ids.tolist(), data.label_names), end="\n\n")
     print(f"{seconds:.0f} s of training; the weights are those of the best epoch on the validation split")
 
 

@@ -1,4 +1,4 @@
-"""What comes before a classifier is trained: its data and its model; and the runs over several seeds.
+"""A classifier's run: its data and its model, the training, what it leaves; and the runs over several seeds.
 
 Heavy libraries are imported inside the functions, so that scripts answer `--help` at once.
 """
@@ -7,11 +7,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from workbench.errors import UserError
+from workbench.hub.push import check_before_training, publish_run
 from workbench.runs.folder import FREE_OPTIONS
+from workbench.strategies.catalogue import find_strategy
 from workbench.studies import grid
 from workbench.studies.cells import Cell, StudyArguments
 from workbench.studies.report import Spread, write_study_table
 
+from . import intermediate
 from .arguments import ClassifierArguments
 
 
@@ -45,6 +48,128 @@ def build_model(arguments: ClassifierArguments, data):
     model = build_classifier(arguments, data.label_names, data.task.is_regression, arguments.seed)
     set_length(arguments.max_length, model, tokenizer)
     return tokenizer, model
+
+
+def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()) -> None:
+    """One run, from its arguments to its folder; texts with the keys `held_out` are not trained on."""
+    # ---- Seed and run folder (heavy imports come after parsing, so that --help is quick)
+    from transformers import set_seed
+
+    from workbench.hub import packages
+    from workbench.processes import is_main_process
+    from workbench.runs import facts, results
+    from workbench.runs.folder import open_run
+    from workbench.runs.hardware import peak_memory_mib, reset_peak_memory
+    from workbench.runs.trainer import WorkbenchTrainer, column, make_trainer, make_training_arguments
+
+    from .batches import TextCollator, encode_examples
+    from .model import save_classifier
+    from .predict import predict_logits, write_predictions
+    from .report import (
+        collect_metrics,
+        describe_start,
+        describe_task,
+        draw_figures,
+        print_scores,
+        score_majority,
+        submit,
+        write_outcomes,
+    )
+    from .scoring import class_weights, score_predictions, weighted_loss
+
+    check_before_training(arguments)
+    set_seed(arguments.seed)
+    say = print if is_main_process() else lambda *_: None
+    strategy = find_strategy(arguments.strategy)
+    has_first_stage = intermediate.check_intermediate(arguments)
+
+    # ---- Data, tokenizer and model: what is wrong with them is told before anything is written
+    data, new_texts = read_data(arguments, held_out)
+    tokenizer, model = build_model(arguments, data)
+    training_arguments = make_training_arguments(
+        arguments,
+        len(data.splits["train"]),
+        metric_for_best_model=data.task.metrics[0],
+        greater_is_better=True,
+        # A batch counts examples, not tokens: transformers 5 would multiply the loss by the number of processes.
+        average_tokens_across_devices=False,
+    )
+    folder = open_run(arguments)
+    for note in data.notes:
+        say(note)
+
+    # ---- The task before the task: a run of its own, whose encoder this one goes on from
+    if has_first_stage:
+        arguments = intermediate.train_first(arguments, data, train)
+        set_seed(arguments.seed)
+        reset_peak_memory()
+        tokenizer, model = build_model(arguments, data)
+
+    # ---- Trainer
+    splits = {name: encode_examples(split, tokenizer, arguments.max_length) for name, split in data.splits.items()}
+    parameters = results.count_parameters(model)
+    say(describe_start(arguments, data, parameters, splits["train"]))
+    weights = None
+    if arguments.class_weights:
+        weights = class_weights(column(splits["train"], "labels"), len(data.label_names))
+    collector = facts.FactsCollector(describe_task(arguments, data))
+    trainer = make_trainer(
+        arguments,
+        training_arguments,
+        model,
+        tokenizer,
+        TextCollator(tokenizer, data.task.is_regression),
+        splits,
+        compute_metrics=score_predictions(data.task, weights),
+        compute_loss_func=None if weights is None else weighted_loss(weights),
+        trainer_class=strategy.trainer_class(WorkbenchTrainer),
+        parameter_groups=strategy.parameter_groups(model, arguments.learning_rate, arguments.weight_decay),
+        callbacks=[*strategy.callbacks(model), collector],
+    )
+
+    # ---- Train
+    trainer.fit()
+    seconds = {"train": trainer.seconds, "epoch": trainer.seconds / max(1.0, trainer.state.epoch or 0.0)}
+    parameters = results.count_parameters(model)  # gradual unfreezing may not have come to all
+
+    # ---- Evaluate: with the epoch's weights that validation chose; the test split is read once
+    outcomes = {
+        name: trainer.predict(splits[name], metric_key_prefix=name) for name in ("validation", "test") if name in splits
+    }
+
+    # ---- Save
+    save_classifier(trainer.model, tokenizer, folder)
+    if not is_main_process():
+        return
+    metrics = collect_metrics(outcomes, data.task.metrics)
+    sizes = {name: len(examples) for name, examples in splits.items()}
+    told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
+    told |= {"majority": score_majority(data, outcomes)} | strategy.facts(trainer.model)
+    if has_first_stage:
+        told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
+    results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
+    write_outcomes(folder, data, outcomes)
+    draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
+    lines = strategy.report(told, folder, f"{data.task.name}, {arguments.strategy}, seed {arguments.seed}")
+    package = packages.write_card(folder, arguments.push_to_hub)
+
+    # ---- Report
+    print_scores(metrics, told["majority"], data, outcomes, seconds["train"])
+    for line in lines:
+        print(line)
+    if has_first_stage:
+        print(intermediate.describe_forgetting(told["forgetting"]))
+    if new_texts:
+        logits = predict_logits(model, tokenizer, new_texts, arguments.max_length)
+        write_predictions(folder / "predictions.tsv", new_texts, logits, data)
+        print(f"Predictions:  {len(new_texts):,} answers in {folder / 'predictions.tsv'}")
+    if arguments.submission:
+        print(f"Submission:   {submit(folder, data, model, tokenizer, arguments.max_length)}")
+    second = ' --pair "another one"' if data.task.pair_column else ""
+    print(f'Try it:       python scripts/classify.py {folder} "a sentence of yours"{second}')
+    if arguments.push_to_hub:
+        print(f"Published:    {publish_run(package, arguments, folder)}")
+    print(f"The model, its card, results.json, the figures and the test answers are in {folder}")
 
 
 def train_seeds(script: Path, arguments: ClassifierArguments) -> None:

@@ -8,9 +8,9 @@ from workbench.data.known_tasks import Task
 from workbench.runs.metrics import label_scores
 
 
-def class_weights(labels: list[int], count: int) -> torch.Tensor:
+def class_weights(labels: torch.Tensor, count: int) -> torch.Tensor:
     """(classes,) weights n / (classes · n_c): every class weighs the same in sum, and each 1 if they are even."""
-    sizes = torch.bincount(torch.tensor(labels), minlength=count).float()
+    sizes = torch.bincount(labels, minlength=count).float()
     return len(labels) / (count * sizes.clamp(min=1))
 
 

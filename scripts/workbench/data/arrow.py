@@ -1,5 +1,11 @@
 """Columns of Arrow tables, as Parquet files and data sets on the Hub have them, as Python's values."""
 
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import count
+from pathlib import Path
+
 import pyarrow
 from pyarrow import parquet
 
@@ -18,17 +24,20 @@ def read_parquet(path: str) -> pyarrow.Table:
     return content
 
 
-def to_rows(path: str, content: pyarrow.Table, notes: list[str]) -> tuple[list[list], dict[str, list[str]]]:
-    """The rows, a class's number replaced by its name and a negative one by None; and the names by column."""
+def to_columns(path: str, content: pyarrow.Table, notes: list[str]) -> tuple[list[list], dict[str, list[str]]]:
+    """The columns' pieces, a class's number replaced by its name and a negative one by None; the names by column."""
     names = class_names(path, content.schema, notes)
     columns = []
     for name, column in zip(content.column_names, content.columns, strict=True):
-        cells = values(column)
+        pieces = column.chunks
         if name in names:
             named = dict(enumerate(names[name]))
-            cells = [named.get(cell, cell) if cell is not None and cell >= 0 else None for cell in cells]
-        columns.append(cells)
-    return [list(row) for row in zip(*columns, strict=True)], names
+            pieces = [
+                [named.get(cell, cell) if cell is not None and cell >= 0 else None for cell in values(piece)]
+                for piece in pieces
+            ]
+        columns.append(pieces)
+    return columns, names
 
 
 def class_names(path: str, schema: pyarrow.Schema, notes: list[str]) -> dict[str, list[str]]:
@@ -46,7 +55,14 @@ def class_names(path: str, schema: pyarrow.Schema, notes: list[str]) -> dict[str
     return {name: feature.names for name, feature in features.items() if isinstance(feature, ClassLabel)}
 
 
-def values(column: pyarrow.ChunkedArray) -> list:
+def cells(piece, at_once: int) -> Iterator:
+    """The values of a piece of a column, a list or an Arrow array, of which so many are unpacked at a time."""
+    for start in range(0, len(piece), at_once):
+        part = piece[start : start + at_once]
+        yield from part if isinstance(part, list) else values(part)
+
+
+def values(column: pyarrow.Array) -> list:
     """The column's values; what Python has no value for stays a scalar, which is no text and no label."""
 
     def value(scalar):
@@ -61,3 +77,33 @@ def values(column: pyarrow.ChunkedArray) -> list:
         return column.to_pylist()
     except (ValueError, OverflowError, pyarrow.ArrowException):
         return [value(scalar) for scalar in column]
+
+
+def encode(dataset, function: Callable[[dict], dict], remove: list[str]):
+    """A `datasets.Dataset` of what `function` makes of batches of rows, in their order, or a stream of it.
+
+    It lies in a file that is mapped into memory and deleted when the process ends; nothing is cached.
+    """
+    from datasets import Dataset, disable_progress_bars
+
+    if not isinstance(dataset, Dataset):
+        return dataset.map(function, batched=True, remove_columns=remove)
+    disable_progress_bars()
+    number = next(_NUMBERS)
+    return dataset.map(
+        function,
+        batched=True,
+        remove_columns=remove,
+        cache_file_name=str(Path(_scratch().name) / f"{number}.arrow"),
+        load_from_cache_file=False,
+        # Or a hash of the tokenizer would be computed, which no cache asks for.
+        new_fingerprint=f"encoded-{number}",
+    )
+
+
+_NUMBERS = count()
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="encoded-")

@@ -2,32 +2,79 @@
 
 import math
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy
 
 from workbench.errors import UserError
 
+from . import arrow
 from .columns import Columns
-from .tables import Table, check_unicode
+from .tables import ROWS_AT_ONCE, Table, check_unicode
 
 MISSING = frozenset(("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL"))
 
 
-class Example(NamedTuple):
-    """A text, perhaps its pair, its label, and the row that it came from (`place` ends in 'line' or 'row')."""
+@dataclass(frozen=True)
+class Examples:
+    """Labelled texts, a column each.
 
-    text: str
-    pair: str | None
-    label: object
+    Args:
+        texts, pairs: `pyarrow.ChunkedArray` of strings; `pairs` is None where an example is one text.
+        labels: (N,) as read, places in `values`; encoded, class ids or numbers.
+        values: the different labels as read, in the order in which they come.
+        place: what stands before a row's number; it ends in 'line' or 'row'.
+        numbers: (N,) lines or rows.
+        keys: (N,) equal for texts that differ in white space and case alone; see `number_keys`.
+    """
+
+    texts: "pyarrow.ChunkedArray"  # noqa: F821 (imported late: it costs a second)
+    pairs: "pyarrow.ChunkedArray | None"  # noqa: F821
+    labels: numpy.ndarray
+    values: list
     place: str
-    number: int
+    numbers: numpy.ndarray
+    keys: numpy.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def where(self, row: int) -> str:
+        return f"{self.place} {self.numbers[row]}"
 
     @property
-    def where(self) -> str:
-        return f"{self.place} {self.number}"
+    def firsts(self) -> numpy.ndarray:
+        """The first row of each of the `values`, before labels are encoded."""
+        return numpy.unique(self.labels, return_index=True)[1]
 
     @property
-    def key(self) -> str:
-        return text_key(self.text, self.pair)
+    def file(self) -> str:
+        return self.place.rpartition(", ")[0]
+
+    def select(self, rows: numpy.ndarray) -> "Examples":
+        """The rows of these places, in this order."""
+        pairs = None if self.pairs is None else self.pairs.take(rows)
+        labels, numbers, keys = self.labels[rows], self.numbers[rows], self.keys[rows]
+        return replace(self, texts=self.texts.take(rows), pairs=pairs, labels=labels, numbers=numbers, keys=keys)
+
+
+def number_keys(splits: dict[str, Examples]) -> dict[str, Examples]:
+    """The splits with `keys`: the number of the text among the different ones of all splits, by `text_key`."""
+    numbers: dict[str, int] = {}
+    numbered = {}
+    for name, part in splits.items():
+        pairs = [None] * len(part) if part.pairs is None else _cells(part.pairs)
+        keys = (text_key(*texts) for texts in zip(_cells(part.texts), pairs, strict=True))
+        found = numpy.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), numpy.int64, len(part))
+        numbered[name] = replace(part, keys=found)
+    return numbered
+
+
+def _cells(column) -> Iterator[str]:
+    for piece in column.chunks:
+        yield from arrow.cells(piece, ROWS_AT_ONCE)
 
 
 def text_key(text: str, pair: str | None) -> str:
@@ -56,33 +103,65 @@ def label_of(cell, where: str):
     return cell
 
 
-def read_examples(table: Table, columns: Columns, ignored: tuple[str, ...], notes: list[str]) -> list[Example]:
+def read_examples(table: Table, columns: Columns, ignored: tuple[str, ...], notes: list[str]) -> Examples:
     """The rows that have a text and a label; the others are counted in `notes`.
 
     Raises:
         UserError: no row is left, or a cell is neither text nor number.
     """
-    wanted = [columns.text, columns.pair or columns.text, columns.label]
-    cells = zip(*(table.column(name) for name in wanted), table.numbers, strict=True)
-    ignored = {name.casefold() for name in ignored}
-    kept: list[Example] = []
     dropped: Counter[str] = Counter()
-    for text, pair, label, number in cells:
-        where = f"{table.place} {number}"
-        text, pair, label = text_of(text, where), text_of(pair, where), label_of(label, where)
-        if not text:
-            dropped["without a text"] += 1
-        elif not pair:
-            dropped["without a second text"] += 1
-        elif label is None:
-            dropped["without a label"] += 1
-        elif str(label).casefold() in ignored:
-            dropped[f"labelled '{label}'"] += 1
-        else:
-            kept.append(Example(text, pair if columns.pair else None, label, table.place, number))
+    examples = _to_examples(_kept_rows(table, columns, ignored, dropped), table.place, columns.pair is not None)
     told = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()) or "no rows"
-    if not kept:
+    if not len(examples):
         raise UserError(f"{table.path}: no row has both a text and a label ({told}); {columns.describe()}")
     if dropped:
         notes.append(f"{table.path}: {dropped.total():,} row(s) left out: {told}")
-    return kept
+    return examples
+
+
+def _kept_rows(table: Table, columns: Columns, ignored: tuple[str, ...], dropped: Counter) -> Iterator[tuple]:
+    """(text, pair, label, number) of the rows that are examples; the others are counted by reason."""
+    names = (columns.text, columns.pair or columns.text, columns.label)
+    ignored = {name.casefold() for name in ignored}
+    for *cells, number in zip(*map(table.cells, names), table.numbers, strict=True):
+        text, pair, label = clean_row(*cells, f"{table.place} {number}")
+        reason = why_dropped(text, pair, label, ignored)
+        if reason:
+            dropped[reason] += 1
+        else:
+            yield text, pair, label, number
+
+
+def clean_row(text, pair, label, where: str) -> tuple[str, str, object]:
+    """A row's cells as `text_of` and `label_of` have them."""
+    return text_of(text, where), text_of(pair, where), label_of(label, where)
+
+
+def why_dropped(text: str, pair: str, label, ignored: set[str]) -> str | None:
+    """What a row lacks; None if it is an example."""
+    if not text:
+        return "without a text"
+    if not pair:
+        return "without a second text"
+    if label is None:
+        return "without a label"
+    return f"labelled '{label}'" if str(label).casefold() in ignored else None
+
+
+def _to_examples(rows: Iterable[tuple], place: str, has_pair: bool) -> Examples:
+    """`Examples` of (text, pair, label, number), of which only a chunk is there as Python's objects at a time."""
+    import pyarrow
+
+    # 1, 1.0 and True are equal to Python, but not the same label.
+    values: dict[tuple, int] = {}
+    texts, pairs, labels, numbers, rows = [], [], [], [], iter(rows)
+    while chunk := list(islice(rows, ROWS_AT_ONCE)):
+        texts.append(pyarrow.array([row[0] for row in chunk], pyarrow.string()))
+        if has_pair:
+            pairs.append(pyarrow.array([row[1] for row in chunk], pyarrow.string()))
+        labels.append(numpy.array([values.setdefault((type(row[2]), row[2]), len(values)) for row in chunk]))
+        numbers.append(numpy.array([row[3] for row in chunk]))
+    columns = (pyarrow.chunked_array(part, pyarrow.string()) for part in (texts, pairs))
+    texts, pairs = next(columns), next(columns) if has_pair else None
+    joined = (numpy.concatenate(part or [numpy.empty(0, numpy.int64)]) for part in (labels, numbers))
+    return Examples(texts, pairs, next(joined), [label for _, label in values], place, next(joined))

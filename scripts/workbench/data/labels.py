@@ -2,10 +2,14 @@
 
 import math
 import re
+from dataclasses import replace
+from functools import partial
+
+import numpy
 
 from workbench.errors import UserError, nearest
 
-from .examples import Example
+from .examples import Examples
 from .known_tasks import Task
 
 # Labels with fractions and more different values than this are numbers to predict, not names of classes.
@@ -41,46 +45,54 @@ def class_name(label) -> str:
     return str(int(label)) if is_whole else str(label)
 
 
-def looks_like_regression(examples: list[Example]) -> bool:
+def looks_like_regression(examples: Examples) -> bool:
     """Whether labels are fractions of many different values (or of as many as there are examples, nearly).
 
     Raises:
         UserError: numbers and text are mixed, or one of many fractions is no number; names both rows.
     """
-    numbers = [as_number(example.label) for example in examples]
+    numbers = [as_number(label) for label in examples.values]
     fractional = any(number is not None and number != int(number) for number in numbers)
-    kinds: dict[str, Example] = {}
-    for example, number in zip(examples, numbers, strict=True):
-        kind = "a number" if number is not None else "a truth value" if isinstance(example.label, bool) else "text"
-        kinds.setdefault(kind, example)
+    kinds: dict[str, int] = {}
+    for place, (label, number) in enumerate(zip(examples.values, numbers, strict=True)):
+        kind = "a number" if number is not None else "a truth value" if isinstance(label, bool) else "text"
+        kinds.setdefault(kind, place)
     if len(kinds) > 1:
-        told = " but ".join(f"'{_shown(example.label)}' ({example.where}) is {kind}" for kind, example in kinds.items())
+        told = " but ".join(
+            f"'{_shown(examples.values[place])}' ({examples.where(examples.firsts[place])}) is {kind}"
+            for kind, place in kinds.items()
+        )
         raise UserError(f"labels of different types: {told}; make them all names or all numbers")
     distinct = len(set(numbers))
     return fractional and (distinct > MOST_FRACTIONAL_CLASSES or distinct > len(examples) / 2)
 
 
-def _with_decimal_points(splits: dict[str, list[Example]]) -> dict[str, list[Example]]:
+def _with_decimal_points(splits: dict[str, Examples]) -> dict[str, Examples]:
     """The splits with '3.79' for the label '3,79', if nearly all training labels are written so, and many differ.
 
     Not if all of them may be thousands, such as '1,250'.
     """
-    labels = [str(example.label) for example in splits["train"]]
-    found = [label for label in labels if DECIMAL_COMMA.fullmatch(label)]
-    commas = [label for label in found if "," in label]
-    is_rare = len(found) < NEARLY_ALL * len(labels) or len(commas) < len(labels) / 2
-    if is_rare or len(set(commas)) <= MOST_FRACTIONAL_CLASSES or all(map(THOUSANDS.fullmatch, commas)):
+    train = splits["train"]
+    rows = numpy.bincount(train.labels, minlength=len(train.values)).tolist()
+    found = [
+        (str(label), n) for label, n in zip(train.values, rows, strict=True) if DECIMAL_COMMA.fullmatch(str(label))
+    ]
+    commas = [(label, n) for label, n in found if "," in label]
+    decimals, with_comma = (sum(n for _, n in part) for part in (found, commas))
+    if decimals < NEARLY_ALL * len(train) or with_comma < len(train) / 2:
         return splits
-    return {name: [_with_decimal_point(example) for example in part] for name, part in splits.items()}
+    if len(commas) <= MOST_FRACTIONAL_CLASSES or all(THOUSANDS.fullmatch(label) for label, _ in commas):
+        return splits
+    return {name: replace(part, values=list(map(_with_decimal_point, part.values))) for name, part in splits.items()}
 
 
-def _with_decimal_point(example: Example) -> Example:
-    is_decimal = isinstance(example.label, str) and DECIMAL_COMMA.fullmatch(example.label)
-    return example._replace(label=example.label.replace(",", ".")) if is_decimal else example
+def _with_decimal_point(label):
+    is_decimal = isinstance(label, str) and DECIMAL_COMMA.fullmatch(label)
+    return label.replace(",", ".") if is_decimal else label
 
 
 def encode_labels(
-    splits: dict[str, list[Example]],
+    splits: dict[str, Examples],
     task: Task,
     classes: list[str] | None,
     notes: list[str],
@@ -111,27 +123,35 @@ def encode_labels(
         notes.append(f"{len(names)} classes: {shown}")
     ids = _ids_by_name(names, may_be_ids=not guessed)
     fault = "is not in the training split" if guessed else f"is none of {task.name}'s"
-    return {name: [_with_id(example, ids, names, fault) for example in part] for name, part in splits.items()}, names
+    to_id = partial(_to_id, ids=ids, names=names, fault=fault)
+    return {name: _encoded(part, to_id, int) for name, part in splits.items()}, names
 
 
-def _as_numbers(splits: dict[str, list[Example]], guessed: bool, notes: list[str]) -> dict[str, list[Example]] | None:
+def _as_numbers(splits: dict[str, Examples], guessed: bool, notes: list[str]) -> dict[str, Examples] | None:
     """The splits with numbers for labels; None if `guessed` and they look like classes."""
     pointed = _with_decimal_points(splits)
     if guessed:
         if not looks_like_regression(pointed["train"]):
             return None
-        count = len({as_number(example.label) for example in pointed["train"]})
+        count = len(set(map(as_number, pointed["train"].values)))
         notes.append(f"the labels are {count:,} different numbers: a number is predicted (regression)")
     if pointed is not splits:
         notes.append("the labels' commas are read as decimal points: '3,79' as 3.79")
-    return {name: [_with_number(example) for example in part] for name, part in pointed.items()}
+    return {name: _encoded(part, _to_number, float) for name, part in pointed.items()}
 
 
-def _check_guess(column: str, names: list[str], train: list[Example]) -> None:
+def _encoded(examples: Examples, encode, kind: type) -> Examples:
+    """The examples with what `encode` makes of (label, its first row's place) for labels."""
+    wheres = map(examples.where, examples.firsts)
+    encoded = [encode(label, where) for label, where in zip(examples.values, wheres, strict=True)]
+    return replace(examples, labels=numpy.array(encoded, dtype=kind)[examples.labels])
+
+
+def _check_guess(column: str, names: list[str], train: Examples) -> None:
     """UserError if the column that looked like the label has another one in nearly every row."""
     if len(names) > max(MOST_RARE_CLASSES, len(train) / 2):
         raise UserError(
-            f"{train[0].place.rpartition(', ')[0]}: the label column '{column}' was guessed, but has {len(names):,} "
+            f"{train.file}: the label column '{column}' was guessed, but has {len(names):,} "
             f"different labels in {len(train):,} rows, such as '{_shown(names[0])}' and '{_shown(names[1])}'; name the "
             "right one with --label_column (this one too, if it is)"
         )
@@ -142,9 +162,9 @@ def _shown(label) -> str:
     return " ".join(str(label).split())[:60]
 
 
-def _sorted_names(examples: list[Example]) -> list[str]:
+def _sorted_names(examples: Examples) -> list[str]:
     """The classes: numbers by value, text by its letters."""
-    names = {class_name(example.label) for example in examples}
+    names = set(map(class_name, examples.values))
     return sorted(names, key=lambda name: (as_number(name) is None, as_number(name) or 0.0, name))
 
 
@@ -160,19 +180,18 @@ def _ids_by_name(names: list[str], may_be_ids: bool) -> dict[str, int]:
     return ids | {name: number for number, name in enumerate(names)}
 
 
-def _with_number(example: Example) -> Example:
-    number = as_number(example.label)
+def _to_number(label, where: str) -> float:
+    number = as_number(label)
     if number is None:
-        raise UserError(f"{example.where}: the label '{_shown(example.label)}' is no number, and this is a regression")
-    return example._replace(label=number)
+        raise UserError(f"{where}: the label '{_shown(label)}' is no number, and this is a regression")
+    return number
 
 
-def _with_id(example: Example, ids: dict[str, int], names: list[str], fault: str) -> Example:
-    name = class_name(example.label)
+def _to_id(label, where: str, ids: dict[str, int], names: list[str], fault: str) -> int:
+    name = class_name(label)
     found = ids.get(name, ids.get(name.casefold()))
     if found is None:
         raise UserError(
-            f"{example.where}: the label '{_shown(name)}' {fault}{nearest(name, names)}; there are "
-            f"{', '.join(names)[:200]}"
+            f"{where}: the label '{_shown(name)}' {fault}{nearest(name, names)}; there are {', '.join(names)[:200]}"
         )
-    return example._replace(label=found)
+    return found

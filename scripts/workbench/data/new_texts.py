@@ -4,7 +4,7 @@ from pathlib import Path
 
 from workbench.errors import UserError
 
-from .columns import TEXT_NAMES, Columns, find_column, guess_columns, require_column, usual_pair
+from .columns import TEXT_NAMES, Columns, find_column, find_labels, guess_columns, require_column, usual_pair
 from .examples import text_of
 from .known_tasks import Task
 from .tables import Table, first_line, read_table, read_text, split_lines
@@ -16,20 +16,26 @@ def read_texts(
     pair_column: str | None = None,
     task: Task | None = None,
     notes: list[str] | None = None,
-) -> list[dict[str, str]]:
-    """New texts, in their order: `text` and, of two columns, `pair`; an empty cell is an empty text.
+    label_column: str | None = None,
+    with_labels: bool = False,
+) -> list[dict[str, object]]:
+    """New texts, in their order: `text`, of two columns `pair`, and of a column of labels its cell as `label`.
+
+    An empty cell is an empty text.
 
     Args:
         path: CSV, TSV, JSON lines or Parquet with column names, or .txt with one text per line (empty lines skipped).
         text_column, pair_column: as the user names them; else the task's where the header has them, else guessed.
         task: what the model was trained on, where that is known.
         notes: gets a sentence about what is read as the texts.
+        label_column: as the user names it.
+        with_labels: whether the column that looks like the labels is read, if there is one and none is named.
 
     Raises:
         UserError: a file that cannot be read, no such column, or pairs for a model of single texts, or the reverse.
     """
     notes = [] if notes is None else notes
-    if _has_lines(path, text_column, task):
+    if label_column is None and _has_lines(path, text_column, task):
         notes.append(f"{path}: one text per line")
         check_kind(False, task, f"{path}: one text per line")
         return _read_lines(path)
@@ -38,10 +44,16 @@ def read_texts(
     check_kind(columns.pair is not None, task, f"{path}: {columns.describe()[:200]}")
     found = {name: table.column(getattr(columns, name)) for name in ("text", "pair") if getattr(columns, name)}
     rows = zip(table.numbers, *found.values(), strict=True)
-    return [
+    texts = [
         {name: text_of(cell, f"{table.place} {number}") for name, cell in zip(found, cells, strict=True)}
         for number, *cells in rows
     ]
+    found_label = find_labels(table, columns) if with_labels else None
+    label = require_column(table, label_column) if label_column else found_label
+    if label is None:
+        return texts
+    notes.append(f"{path}: label '{label}'")
+    return [text | {"label": cell} for text, cell in zip(texts, table.column(label), strict=True)]
 
 
 def check_kind(is_pair: bool, task: Task | None, given: str) -> None:

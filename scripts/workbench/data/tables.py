@@ -1,11 +1,12 @@
 """Tables of text as people have them: CSV, TSV with and without quotes, JSON lines, Parquet, a Hub data set."""
 
 import csv
-import io
+import itertools
 import json
 import re
 import sys
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,17 +14,20 @@ from workbench.errors import UserError
 
 FILE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+ROWS_AT_ONCE = 10_000
+LINE = re.compile(r"([^\r\n]*)(\r\n|\n|\r|\Z)")
 HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?")
 
 
 @dataclass
 class Table:
-    """Rows with a header, and where each row stands.
+    """Columns with their names, and where each row stands.
 
     Args:
         path: of the file, or the data set's name.
         header: column names.
-        rows: lists of cells, one per column: text, number, truth value or None.
+        columns: of each column the pieces, one behind the other: `pyarrow` arrays, or lists where cells are of several
+            types (text, number, truth value or None).
         numbers: line (`unit` "line") or row number of each row, counted from 1.
         class_names: column to the names of its classes, in order, where the file says them (Parquet, Hub).
         notes: sentences about how it was read.
@@ -31,15 +35,24 @@ class Table:
 
     path: str
     header: list[str]
-    rows: list[list]
-    numbers: list[int]
+    columns: list[list]
+    numbers: Sequence[int]
     unit: str = "line"
     class_names: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def cells(self, name: str) -> Iterator:
+        """The column's cells, of which no more than a piece is unpacked at a time."""
+        from . import arrow
+
+        for piece in self.columns[self.header.index(name)]:
+            yield from arrow.cells(piece, ROWS_AT_ONCE)
+
     def column(self, name: str) -> list:
-        place = self.header.index(name)
-        return [row[place] for row in self.rows]
+        return list(self.cells(name))
 
     @property
     def place(self) -> str:
@@ -73,10 +86,8 @@ def read_table(path: str | Path, literal: bool = False, header: tuple[str, ...] 
         records = _quoted_records(path, text, delimiter)
     else:
         records = _literal_records(text) if literal else _tab_records(path, text, notes)
-    table = _with_header(str(path), records, header)
-    table.notes = notes
-    _check_widths(table, skip=literal)
-    return table
+    names, records = _take_header(str(path), records, header)
+    return _from_records(str(path), names, records, literal, notes)
 
 
 def is_there(path: str | Path) -> bool:
@@ -132,12 +143,20 @@ def check_unicode(text: str, where: str) -> str:
 
 def split_lines(text: str) -> list[str]:
     """The lines as editors count them; unlike `str.splitlines`, a form feed or U+2028 in a text ends no line."""
-    return re.split(r"\r\n|\n|\r", text)
+    return list(lines_of(text))
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """`split_lines`, one after the other."""
+    for line in LINE.finditer(text):
+        yield line[1]
+        if not line[2]:
+            return
 
 
 def json_objects(path: str | Path, text: str) -> Iterator[tuple[int, dict]]:
     """(line, object) of JSON lines; UserError names the line that is no object."""
-    for number, line in enumerate(split_lines(text), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             continue
         try:
@@ -154,12 +173,30 @@ def json_objects(path: str | Path, text: str) -> Iterator[tuple[int, dict]]:
 
 
 def _read_json(path: str | Path, text: str) -> Table:
-    objects = list(json_objects(path, text))
-    if not objects:
+    """Each name that any object has is a column; None where an object has it not."""
+    columns: dict[str, list] = {}
+    numbers = array("q")
+    objects = json_objects(path, text)
+    while rows := list(itertools.islice(objects, ROWS_AT_ONCE)):
+        names = dict.fromkeys(check_unicode(name, f"{path}, line {line}") for line, row in rows for name in row)
+        for name in names:
+            columns.setdefault(name, [[None] * len(numbers)] if numbers else [])
+        for name, pieces in columns.items():
+            pieces.append(_packed([row.get(name) for _, row in rows]))
+        numbers.extend(line for line, _ in rows)
+    if not numbers:
         raise UserError(f"{path}: an empty file")
-    header = list(dict.fromkeys(check_unicode(name, f"{path}, line {line}") for line, row in objects for name in row))
-    rows = [[row.get(name) for name in header] for _, row in objects]
-    return Table(str(path), header, rows, [number for number, _ in objects])
+    return Table(str(path), list(columns), list(columns.values()), numbers)
+
+
+def _packed(cells: Sequence):
+    """An Arrow array of cells that are texts or None; others stay as they are."""
+    import pyarrow
+
+    try:
+        return pyarrow.array(cells, pyarrow.string())
+    except (pyarrow.ArrowException, UnicodeEncodeError):
+        return cells
 
 
 def _delimiter(first: str, suffix: str) -> str:
@@ -169,69 +206,77 @@ def _delimiter(first: str, suffix: str) -> str:
     return max(",;\t", key=first.count)
 
 
-def _literal_records(text: str) -> list[tuple[int, list[str]]]:
+def _literal_records(text: str) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of a tab-separated file whose quotation marks are part of the text."""
-    lines = text.split("\n") if "\n" in text else text.split("\r")
-    return [
-        (number, line.removesuffix("\r").split("\t")) for number, line in enumerate(lines, start=1) if line.strip("\r ")
-    ]
+    for number, line in enumerate(re.finditer(rf"([^{_line_end(text)}]*)(?:{_line_end(text)}|\Z)", text), start=1):
+        if line[1].strip("\r "):
+            yield number, line[1].removesuffix("\r").split("\t")
 
 
-def _quoted_records(path: str | Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+def _line_end(text: str) -> str:
+    return "\n" if "\n" in text else "\r"
+
+
+def _quoted_records(path: str | Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """(first line, cells) as RFC 4180 has it; UserError where a quoted cell does not end or goes on behind its end."""
     csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    records, start = [], 1
+    lines = (line[0] for line in LINE.finditer(text) if line[0])
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    start = 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                records.append((start, cells))
+                yield start, cells
             start = reader.line_num + 1
     except csv.Error as error:
         raise UserError(
             f'{path}, line {start}: a quoted cell that does not end as it should ({error}); write a " inside of '
             'quotes as ""'
         ) from error
-    return records
 
 
-def _tab_records(path: str | Path, text: str, notes: list[str]) -> list[tuple[int, list[str]]]:
+def _tab_records(path: str | Path, text: str, notes: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Rows of a TSV, its quotes honoured only if they are the only way to read it or change no row.
 
     A stray quotation mark at the start of a cell must not swallow the rows up to the next one: where every line by
     itself has as many cells as the header, cells that go over several lines are not believed.
     """
-    literal = _literal_records(text)
-    if not any(cell.startswith('"') for _, cells in literal for cell in cells):
-        return literal
+    if not (text.startswith('"') or '\t"' in text or f'{_line_end(text)}"' in text):
+        return _literal_records(text)
+    literal_rows, literal_widths = _shape(_literal_records(text))
     try:
-        quoted = _quoted_records(path, text, "\t")
+        rows, widths = _shape(_quoted_records(path, text, "\t"))
     except UserError:
-        quoted = []
-    if _is_even(quoted) and (len(quoted) == len(literal) or not _is_even(literal)):
+        rows, widths = 0, set()
+    if len(widths) == 1 and (rows == literal_rows or len(literal_widths) != 1):
         notes.append(f"{path}: quoted cells are read without their quotation marks")
-        return quoted
+        return _quoted_records(path, text, "\t")
     notes.append(f"{path}: quotation marks are read as part of the text")
-    return literal
+    return _literal_records(text)
 
 
-def _is_even(records: list[tuple[int, list[str]]]) -> bool:
-    return bool(records) and len({len(cells) for _, cells in records}) == 1
+def _shape(records: Iterable[tuple[int, list[str]]]) -> tuple[int, set[int]]:
+    """How many records there are, and the different numbers of cells in one."""
+    rows, widths = 0, set()
+    for _, cells in records:
+        rows += 1
+        widths.add(len(cells))
+    return rows, widths
 
 
-def _with_header(path: str, records: list[tuple[int, list[str]]], header: tuple[str, ...] | None) -> Table:
-    if not records:
+def _take_header(path: str, records: Iterator, header: tuple[str, ...] | None) -> tuple[list[str], Iterator]:
+    """The names of the columns, and the records that are rows."""
+    first = next(records, None)
+    if first is None:
         raise UserError(f"{path}: an empty file")
-    names = [cell.strip() for cell in records[0][1]]
+    names = [cell.strip() for cell in first[1]]
     known = {name.casefold() for name in header or ()}
     if header and len(names) == len(header) and not known & {name.casefold() for name in names}:
-        names = list(header)
-    else:
-        records = records[1:]
+        names, records = list(header), itertools.chain([first], records)
     # pandas writes its index as a column without a name.
     names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
     _check_names(f"{path}, line 1", names)
-    return Table(path, names, [cells for _, cells in records], [number for number, _ in records])
+    return names, records
 
 
 def _check_names(where: str, names: list[str]) -> None:
@@ -240,26 +285,30 @@ def _check_names(where: str, names: list[str]) -> None:
         raise UserError(f"{where}: the column '{twice[0]}' is there more than once")
 
 
-def _check_widths(table: Table, skip: bool) -> None:
-    """Every row has a cell per column; other rows are skipped and counted, or refused."""
-    if not table.rows:
-        raise UserError(f"{table.path}: a header ({', '.join(table.header)[:80]}), but no rows")
-    width = len(table.header)
-    broken = [place for place, row in enumerate(table.rows) if len(row) != width]
-    if not broken:
-        return
-    first = broken[0]
-    if not skip:
-        raise UserError(
-            f"{table.place} {table.numbers[first]}: {len(table.rows[first])} cell(s), the header has {width} "
-            f"({', '.join(table.header)[:80]}); quote a cell with delimiters, quotes or line breaks in it"
+def _from_records(path: str, header: list[str], records: Iterator, skip: bool, notes: list[str]) -> Table:
+    """The rows that have a cell per column; others are skipped and counted, or refused."""
+    width, numbers, columns = len(header), array("q"), [[] for _ in header]
+    broken: list[tuple[int, int]] = []
+    while chunk := list(itertools.islice(records, ROWS_AT_ONCE)):
+        broken += [(number, len(cells)) for number, cells in chunk if len(cells) != width]
+        if broken and not skip:
+            number, count = broken[0]
+            raise UserError(
+                f"{path}, line {number}: {count} cell(s), the header has {width} ({', '.join(header)[:80]}); quote a "
+                "cell with delimiters, quotes or line breaks in it"
+            )
+        rows = [(number, cells) for number, cells in chunk if len(cells) == width]
+        numbers.extend(number for number, _ in rows)
+        for place, pieces in enumerate(columns):
+            pieces.append(_packed([cells[place] for _, cells in rows]))
+    if not numbers and not broken:
+        raise UserError(f"{path}: a header ({', '.join(header)[:80]}), but no rows")
+    if broken:
+        number, count = broken[0]
+        notes.append(
+            f"{path}: {len(broken)} broken row(s) skipped, the first in line {number}: {count} cell(s), not {width}"
         )
-    table.notes.append(
-        f"{table.path}: {len(broken)} broken row(s) skipped, the first in line {table.numbers[first]}: "
-        f"{len(table.rows[first])} cell(s), not {width}"
-    )
-    keep = [place for place, row in enumerate(table.rows) if len(row) == width]
-    table.rows, table.numbers = [table.rows[place] for place in keep], [table.numbers[place] for place in keep]
+    return Table(path, header, columns, numbers, notes=notes)
 
 
 def _from_arrow(path: str, content) -> Table:
@@ -268,8 +317,8 @@ def _from_arrow(path: str, content) -> Table:
 
     _check_names(path, content.column_names)
     notes: list[str] = []
-    rows, names = arrow.to_rows(path, content, notes)
-    return Table(path, content.column_names, rows, list(range(1, len(rows) + 1)), "row", names, notes)
+    columns, names = arrow.to_columns(path, content, notes)
+    return Table(path, content.column_names, columns, range(1, len(content) + 1), "row", names, notes)
 
 
 def is_hub_name(name: str) -> bool:

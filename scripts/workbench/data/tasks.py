@@ -7,7 +7,7 @@ from workbench.arguments import option
 from workbench.errors import UserError
 
 from .columns import Columns, choose_columns, require_column
-from .examples import Example, label_of, read_examples, text_key, text_of
+from .examples import Examples, label_of, number_keys, read_examples, text_key, text_of
 from .known_tasks import INDEX_COLUMNS, TASKS, Task, find_task
 from .labels import as_number, encode_labels
 from .splits import SPLITS, check_splits, describe_conflicts, hold_out, limit, remove_shared
@@ -169,7 +169,9 @@ def _own_tables(task: Task, data_dir: str | None) -> dict[str, Table]:
 
 
 def _generated_table(name: str, rows: list[tuple[str, str]]) -> Table:
-    return Table(name, ["text", "label"], [list(row) for row in rows], list(range(1, len(rows) + 1)), "row")
+    return Table(
+        name, ["text", "label"], [[list(cells)] for cells in zip(*rows, strict=True)], range(1, len(rows) + 1), "row"
+    )
 
 
 def _own_files(task: Task, data_dir: str) -> dict[str, Path]:
@@ -226,7 +228,7 @@ def _has_no_labels(table: Table, columns: Columns) -> bool:
     """Whether there is no column of labels, or all are missing or -1, as on the Hub."""
     if columns.label is None:
         return True
-    labels = (label_of(cell, table.path) for cell in table.column(columns.label))
+    labels = (label_of(cell, table.path) for cell in table.cells(columns.label))
     return all(label is None or as_number(label) == -1 for label in labels)
 
 
@@ -237,7 +239,7 @@ def _to_unlabelled(table: Table, columns: Columns):
     named = (table.column(name) for name in INDEX_COLUMNS if name in table.header)
     # Of 18 digits at most, which fit 64 bits.
     whole = (cells for cells in named if all(str(cell).isdecimal() and len(str(cell)) < 19 for cell in cells))
-    numbers = [int(cell) for cell in next(whole, range(len(table.rows)))]
+    numbers = [int(cell) for cell in next(whole, range(len(table)))]
     texts = {name: [text_of(cell, table.path) for cell in cells] for name, cells in found.items()}
     return Dataset.from_dict({**texts, "index": numbers})
 
@@ -251,7 +253,7 @@ def _split(examples, task: Task, arguments: TaskArguments, names: list[str], not
     is_regression = not names
     is_official = task.submission is not None and not arguments.train_file
     shared: list[str] = []
-    examples = remove_shared(examples, shared)
+    examples = remove_shared(number_keys(examples), shared)
     notes += shared
     left_out = [*left_out, *shared]
     wanted = ("validation",) if is_official else ("validation", "test")
@@ -272,14 +274,14 @@ def _resolved(task: Task, columns: Columns, names: list[str]) -> Task:
     return replace(task, **found, is_regression=True, metrics=("pearson", "spearman"))
 
 
-def _to_datasets(splits: dict[str, list[Example]]):
+def _to_datasets(splits: dict[str, Examples]):
     from datasets import Dataset, DatasetDict
 
-    has_pair = splits["train"][0].pair is not None
-    columns = ("text", "pair", "label") if has_pair else ("text", "label")
+    names = ("text", "pair", "label")
+    columns = {name: zip(names, (part.texts, part.pairs, part.labels), strict=True) for name, part in splits.items()}
     return DatasetDict(
         {
-            name: Dataset.from_dict({column: [getattr(example, column) for example in part] for column in columns})
-            for name, part in splits.items()
+            name: Dataset.from_dict({column: cells for column, cells in part if cells is not None})
+            for name, part in columns.items()
         }
     )

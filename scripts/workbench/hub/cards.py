@@ -32,7 +32,7 @@ UNITS = {
 
 
 @dataclass(frozen=True)
-class Task:
+class ModelKind:
     """How a kind of model is called, loaded and judged."""
 
     pipeline_tag: str
@@ -41,20 +41,20 @@ class Task:
     needs: tuple[str, ...] = ()
 
 
-TASKS = {
-    "encoder-decoder": Task(
+MODEL_KINDS = {
+    "encoder-decoder": ModelKind(
         "translation",
         "AutoModelForSeq2SeqLM",
         "An encoder-decoder character transformer that turns words into words.",
         ("word_accuracy", "cer"),
     ),
-    "decoder-only": Task(
+    "decoder-only": ModelKind(
         "text-generation",
         "AutoModelForCausalLM",
         "A decoder-only character transformer that turns words into words.",
         ("word_accuracy", "cer"),
     ),
-    "sequence-classification": Task(
+    "sequence-classification": ModelKind(
         "text-classification",
         "AutoModelForSequenceClassification",
         "A text classifier on a pretrained encoder.",
@@ -62,18 +62,18 @@ TASKS = {
 }
 
 
-def task_of(config: dict, where: str) -> Task:
-    """The task of a model's `config.json`; UserError for an architecture that no card is written for."""
+def kind_of(config: dict, where: str) -> ModelKind:
+    """The kind of a model's `config.json`; UserError for an architecture that no card is written for."""
     if config.get("model_type") == "piglatin":
-        return TASKS["encoder-decoder" if config.get("is_encoder_decoder") else "decoder-only"]
+        return MODEL_KINDS["encoder-decoder" if config.get("is_encoder_decoder") else "decoder-only"]
     architecture = (config.get("architectures") or ["none"])[0]
     if architecture.endswith("ForSequenceClassification"):
-        return TASKS["sequence-classification"]
+        return MODEL_KINDS["sequence-classification"]
     raise UserError(f"{where}: no card for the architecture '{architecture}'; translators and classifiers have one")
 
 
 @dataclass(frozen=True)
-class Score:
+class MeanScore:
     """One metric of one split, over one or more seeds.
 
     Attributes:
@@ -123,7 +123,7 @@ def read_runs(folders: list[Path]) -> list[RunResults]:
     return runs
 
 
-def summarise(runs: list[RunResults], needs: tuple[str, ...], where: Path) -> list[Score]:
+def summarise(runs: list[RunResults], needs: tuple[str, ...], where: Path) -> list[MeanScore]:
     """Every metric of the test and validation splits; UserError for one that is missing or no number.
 
     Where the test split has no labels (GLUE), what is told is of the validation split alone.
@@ -137,13 +137,13 @@ def summarise(runs: list[RunResults], needs: tuple[str, ...], where: Path) -> li
     return [_score(runs, split, name, where) for split, name in names]
 
 
-def _score(runs: list[RunResults], split: str, name: str, where: Path) -> Score:
+def _score(runs: list[RunResults], split: str, name: str, where: Path) -> MeanScore:
     values = [run.metrics.get(split, {}).get(name) for run in runs]
     for value, run in zip(values, runs, strict=True):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise UserError(f"{where / RESULTS_FILE}: metrics.{split}.{name} of seed {run.seed} is {value}, no number")
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Score(split, name, statistics.fmean(values), deviation, len(values))
+    return MeanScore(split, name, statistics.fmean(values), deviation, len(values))
 
 
 def model_card(repo_id: str, config: dict, runs: list[RunResults], dataset_id: str | None, where: Path) -> dict:
@@ -158,8 +158,8 @@ def model_card(repo_id: str, config: dict, runs: list[RunResults], dataset_id: s
     Returns:
         Path in the repository -> content in bytes.
     """
-    task = task_of(config, str(where / "config.json"))
-    scores = summarise(runs, task.needs, where)
+    kind = kind_of(config, str(where / "config.json"))
+    scores = summarise(runs, kind.needs, where)
     facts = {**NO_FACTS, **(runs[0].facts or {})}
     dataset = facts["dataset"] or {}
     dataset_id = dataset_id or dataset.get("id")
@@ -167,17 +167,17 @@ def model_card(repo_id: str, config: dict, runs: list[RunResults], dataset_id: s
         "license": LICENCE,
         "language": ["en"] if dataset.get("generated") else None,
         "library_name": "transformers",
-        "pipeline_tag": task.pipeline_tag,
+        "pipeline_tag": kind.pipeline_tag,
         "base_model": facts["base_model"],
         "datasets": [dataset_id] if dataset_id else None,
         "metrics": sorted({score.name for score in scores} - {"loss"}),
         "tags": _tags(config, dataset),
-        "model-index": _model_index(repo_id, task, scores, dataset, dataset_id, runs),
+        "model-index": _model_index(repo_id, kind, scores, dataset, dataset_id, runs),
     }
     curve = thin(facts["curve"] or [])
     scored = [key for key in curve[0] if key != "step"] if curve else []
     context = {
-        "task": task,
+        "kind": kind,
         "config": config,
         "trust": "auto_map" in config,
         "scores": scores,
@@ -207,7 +207,7 @@ def _tags(config: dict, dataset: dict) -> list[str]:
     return tags
 
 
-def _model_index(repo_id: str, task: Task, scores: list[Score], dataset: dict, dataset_id, runs) -> list[dict]:
+def _model_index(repo_id: str, kind: ModelKind, scores: list[MeanScore], dataset: dict, dataset_id, runs) -> list[dict]:
     """The Hub's `model-index`; a mean's name says of how many seeds, and its standard deviation."""
     name = dataset.get("name") or dataset_id or "unnamed data"
     data = {"type": dataset_id or _slug(name), "name": name}
@@ -219,7 +219,7 @@ def _model_index(repo_id: str, task: Task, scores: list[Score], dataset: dict, d
             if s.split == split
         ]
         where = {**data, "split": split}
-        results.append({"task": {"type": task.pipeline_tag}, "dataset": where, "metrics": metrics})
+        results.append({"task": {"type": kind.pipeline_tag}, "dataset": where, "metrics": metrics})
     return [{"name": repo_id.split("/")[1], "results": results}]
 
 
@@ -227,7 +227,7 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
 
 
-def _eval_results(scores: list[Score], dataset_id: str, facts: dict) -> bytes:
+def _eval_results(scores: list[MeanScore], dataset_id: str, facts: dict) -> bytes:
     """The test scores in the Hub's `.eval_results` format: one entry per metric, which is its task."""
     date = {"date": facts["date"]} if facts["date"] else {}
     entries = [
@@ -259,8 +259,8 @@ def adapter_card(
     scores = summarise(runs, (), where) if runs else []
     facts = {**NO_FACTS, **((runs[0].facts if runs else None) or {})}
     dataset = facts["dataset"] or {}
-    task = Task(pipeline_tag or "feature-extraction", auto_class, "")
-    index = _model_index(repo_id, task, scores, dataset, dataset.get("id"), runs) if scores else None
+    kind = ModelKind(pipeline_tag or "feature-extraction", auto_class, "")
+    index = _model_index(repo_id, kind, scores, dataset, dataset.get("id"), runs) if scores else None
     method = adapter["peft_type"]
     metadata = {
         "license": LICENCE,

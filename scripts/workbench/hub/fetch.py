@@ -13,6 +13,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # config override the caller's trust_remote_code (CVE-2026-5241).
 FORBIDDEN_KEYS = ("_attn_implementation_internal", "trust_remote_code")
 PICKLED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack"]
+OUR_TYPES = ("piglatin", "sentence_encoder")
 
 
 def fetch_model(name: str) -> str:
@@ -91,12 +92,32 @@ def check_config(folder: str, trust_remote_code: bool) -> dict:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot read this model's config: {error}") from error
-    found = [key for key in FORBIDDEN_KEYS if key in _all_keys(config)]
-    if found:
-        raise UserError(f"{path}: refused, because its '{found[0]}' could run code that you did not ask for")
-    if "auto_map" in config and config.get("model_type") != "piglatin" and not trust_remote_code:
+    found = unasked_code(config, config.get("model_type") in OUR_TYPES, trust_remote_code)
+    if found == "auto_map":
         raise UserError(f"{path}: this model brings its own code; read it, then pass --trust_remote_code to run it")
+    if found:
+        raise UserError(f"{path}: refused, because its '{found}' could run code that you did not ask for")
     return config
+
+
+def unasked_code(config: dict, is_ours: bool, trust_remote_code: bool) -> str | None:
+    """The key of a config, at any depth, by which code would run that nobody asked for; None if there is none.
+
+    Args:
+        is_ours: the architecture is registered here, so that its own `auto_map` runs nothing; one further inside does.
+        trust_remote_code: the code that `auto_map` names was asked for.
+    """
+    forbidden = next((key for key in FORBIDDEN_KEYS if key in all_keys(config)), None)
+    own = {"auto_map"} if is_ours else set()
+    brought = all_keys({key: value for key, value in config.items() if key not in own})
+    return forbidden or ("auto_map" if "auto_map" in brought and not trust_remote_code else None)
+
+
+def all_keys(value) -> set[str]:
+    """The keys of dictionaries at any depth."""
+    if isinstance(value, dict):
+        return set(value).union(*map(all_keys, value.values()))
+    return set().union(*map(all_keys, value)) if isinstance(value, list) else set()
 
 
 def portable_tokenizer(folder: Path) -> dict[str, bytes]:
@@ -110,9 +131,3 @@ def portable_tokenizer(folder: Path) -> dict[str, bytes]:
     if isinstance(config.get("extra_special_tokens"), list):
         config["additional_special_tokens"] = config.pop("extra_special_tokens")
     return {path.name: (json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()}
-
-
-def _all_keys(value) -> set[str]:
-    if isinstance(value, dict):
-        return set(value).union(*(_all_keys(part) for part in value.values()))
-    return set().union(*(_all_keys(part) for part in value)) if isinstance(value, list) else set()

@@ -19,8 +19,8 @@ KEPT = frozenset({".gitattributes"})
 
 
 @dataclass
-class PublishArguments:
-    """What a training script accepts to push its result."""
+class PushArguments:
+    """Publishing the result on the Hub."""
 
     push_to_hub: str | None = option(None, "after evaluation, publish the model as this Hub repository, OWNER/NAME")
     hub_private: bool = option(False, "make that repository private; refuse one that is public")
@@ -77,7 +77,7 @@ def check_account(repo_id: str) -> None:
         raise UserError(f"{repo_id}: the token of '{account['name']}' may only read; use one with the write right")
 
 
-def check_before_training(arguments: PublishArguments) -> None:
+def check_before_training(arguments: PushArguments) -> None:
     """`check_account` in the main process, if the run is to be pushed, and that nothing private would become public."""
     if not (arguments.push_to_hub and is_main_process()):
         return
@@ -87,7 +87,7 @@ def check_before_training(arguments: PublishArguments) -> None:
             _refuse_public(_client(), arguments.push_to_hub, "model")
 
 
-def publish_run(package: Package, arguments: PublishArguments, folder: Path) -> str:
+def publish_run(package: Package, arguments: PushArguments, folder: Path) -> str:
     """Pushes a finished run; a UserError says that the run itself is whole, and how to push it again."""
     try:
         return push(package, arguments.push_to_hub, arguments.hub_private)

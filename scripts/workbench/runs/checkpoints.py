@@ -57,7 +57,7 @@ def last_whole_checkpoint(folder: str | Path) -> tuple[str | None, float]:
 
 
 class EarlyStopping(TrainerCallback):
-    """Stops after `patience` evaluations in a row without a lower validation loss.
+    """Stops after `patience` evaluations in a row, by epochs or by steps, without a lower validation loss.
 
     It counts in the log that a checkpoint keeps, so that a resumed run ends where an uninterrupted one does;
     transformers' own counter begins again at zero.

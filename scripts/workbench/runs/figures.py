@@ -15,6 +15,12 @@ matplotlib.use("Agg")
 
 # Classes that a confusion matrix has room to name.
 MOST_CELLS = 25
+# Heatmaps of attention side by side.
+MOST_COLUMNS = 4
+# Points of a curve that are marked one by one.
+MOST_MARKED = 50
+# A change of a score up to which an ablation's colours stay pale, however small all changes are.
+PALE_CHANGE = 0.1
 
 
 def save_figure(figure, path: Path, data) -> None:
@@ -45,18 +51,25 @@ def plot_curves(
     losses = [(entry["step"], float(entry["eval_loss"])) for entry in log_history if "eval_loss" in entry]
     scores = [(entry["step"], float(entry[f"eval_{score}"])) for entry in log_history if f"eval_{score}" in entry]
     figure, axis = plt.subplots(figsize=(7, 4))
-    axis.plot(*zip(*train, strict=True), label="training loss", color="tab:blue", alpha=0.6)
-    axis.plot(*zip(*losses, strict=True), label="validation loss", color="tab:orange", marker=".")
+    axis.plot(*zip(*train, strict=True), label="training loss", color="tab:blue", alpha=0.6, marker=_marker(train))
+    axis.plot(*zip(*losses, strict=True), label="validation loss", color="tab:orange", marker=_marker(losses))
     axis.set(xlabel="optimiser step", ylabel=f"loss ({unit})", yscale="log", title=plain(title))
     handles = axis.get_lines()
     if scores:
         name, right = metric_name(score), axis.twinx()
-        right.plot(*zip(*scores, strict=True), label=f"validation {name}", color="tab:green", ls="--")
+        right.plot(
+            *zip(*scores, strict=True), label=f"validation {name}", color="tab:green", ls="--", marker=_marker(scores)
+        )
         right.set(ylabel=name, ylim=(min(0, *(value for _, value in scores)), 1.02))
         handles = [*handles, *right.get_lines()]
     axis.legend(handles=handles, loc="center right")
     data = {"training_loss": train, "validation_loss": losses, f"validation_{score}": scores}
     save_figure(figure, path, data)
+
+
+def _marker(points: list) -> str:
+    """A single point has no line to be seen by."""
+    return "o" if len(points) == 1 else "." if len(points) <= MOST_MARKED else ""
 
 
 def plot_attention(panels: dict[str, list[list[float]]], source: list[str], output: list[str], path: Path) -> None:
@@ -65,8 +78,8 @@ def plot_attention(panels: dict[str, list[list[float]]], source: list[str], outp
     Args:
         panels: title -> weights (output, source), 0 to 1.
     """
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
+    rows = -(-len(panels) // MOST_COLUMNS)
+    columns = -(-len(panels) // rows)
     width, height = 1 + 0.28 * len(source), 1 + 0.28 * len(output)
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * width + 1, rows * height), squeeze=False, layout="constrained"
@@ -79,7 +92,7 @@ def plot_attention(panels: dict[str, list[list[float]]], source: list[str], outp
         axis.set_yticks(range(len(output)), output)
     for axis in axes.flat[len(panels) :]:
         axis.remove()
-    figure.colorbar(image, ax=axes, label="attention weight")
+    figure.colorbar(image, ax=list(axes.flat[: len(panels)]), label="attention weight")
     save_figure(figure, path, {"source": source, "output": output, "weights": panels})
 
 
@@ -108,10 +121,23 @@ def plot_confusion(counts: list[list[int]], names: list[str], path: Path, title:
     save_figure(figure, path, {"classes": names, "counts": counts})
 
 
+def plot_layer_weights(weights: list[float], path: Path, title: str) -> None:
+    """Bars of how much of each layer a learned mix takes, the embeddings first; a line where all would be equal."""
+    figure, axis = plt.subplots(figsize=(2.5 + 0.35 * len(weights), 3), layout="constrained")
+    axis.bar(range(len(weights)), weights, color="tab:blue")
+    axis.axhline(1 / len(weights), color="black", ls="--", lw=1)
+    axis.text(len(weights) - 0.5, 1 / len(weights), " equal", va="center", fontsize=8)
+    axis.set(xlabel="layer (0: embeddings)", ylabel="share of the mix", title=plain(title))
+    axis.set_xticks(range(len(weights)))
+    save_figure(figure, path, {"layer_weights": weights})
+
+
 def plot_ablation(
     changes: dict[tuple[int, int], float], layers: int, path: Path, title: str, scores: dict, score: str
 ) -> None:
     """Upper triangle of relative changes of a score, first removed layer (rows) by last removed layer (columns).
+
+    Zero is white, and losses and gains of one size have equally strong colours.
 
     Args:
         changes: (first, last), counted from 0 -> change relative to the whole model's score.
@@ -122,17 +148,20 @@ def plot_ablation(
         grid[span] = change
     size = 2.5 + 0.55 * layers
     figure, axis = plt.subplots(figsize=(size + 1.5, size), layout="constrained")
-    image = axis.imshow(grid, cmap="viridis", vmin=min(changes.values()), vmax=max(0.0, *changes.values()))
-    middle = (image.norm.vmin + image.norm.vmax) / 2
+    largest = max(map(abs, changes.values()))
+    limit, digits = max(PALE_CHANGE, largest), 0 if largest > PALE_CHANGE else 1
+    image = axis.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit)
     for (first, last), change in changes.items():
-        colour = "white" if change < middle else "black"
-        axis.text(last, first, f"{change:+.0%}", ha="center", va="center", fontsize=8, color=colour)
+        colour = "white" if abs(change) > 0.6 * limit else "black"
+        shown = f"{change:+.{digits}%}" if round(change, 2 + digits) else "0%"
+        axis.text(last, first, shown, ha="center", va="center", fontsize=8, color=colour)
     names = range(1, layers + 1)
     axis.set(xlabel="last removed layer", ylabel="first removed layer")
     figure.suptitle(plain(title), wrap=True, fontsize=10)
     axis.set_xticks(range(layers), names)
     axis.set_yticks(range(layers), names)
-    figure.colorbar(image, ax=axis, label=f"relative change of the {metric_name(score)}", format="{x:.0%}")
+    label = f"change of the {metric_name(score)}, relative to all adapters' {scores[None]:.4f}"
+    figure.colorbar(image, ax=axis, label=label, format="{x:+.0%}", ticks=np.linspace(-limit, limit, 5))
     cells = [
         {"first": first + 1, "last": last + 1, score: scores[first, last], "change": change}
         for (first, last), change in changes.items()

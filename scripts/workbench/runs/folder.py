@@ -111,6 +111,22 @@ def _existing_paths(options: dict) -> Iterator[tuple[str, Path]]:
                 yield name, Path(part)
 
 
+def check_is_one_run(name: str) -> None:
+    """UserError if a folder holds runs (one per seed, task or cell) and no model of its own; says which there are."""
+    folder = Path(name)
+    if not folder.is_dir() or any(has_weights(folder)):
+        return
+    runs = sorted(path for path in folder.iterdir() if path.is_dir() and any(has_weights(path)))
+    if runs:
+        others = f" or {runs[1].name}" if len(runs) == 2 else f", or one of {len(runs) - 1} others" if runs[2:] else ""
+        raise UserError(f"{name}: a folder of runs, not one of them: name {runs[0]}{others}")
+
+
+def has_weights(folder: Path) -> Iterator[Path]:
+    """The files with weights of a model or an adapter, as training leaves them."""
+    return folder.glob("*model*.safetensors*")
+
+
 def read_run_config(folder: str | Path) -> dict:
     """The resolved options of the run in `folder`."""
     from workbench.arguments import read_recipe

@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypedDict
 
 from workbench.errors import UserError
 from workbench.files import write_whole
@@ -13,6 +14,47 @@ from workbench.files import write_whole
 SCHEMA = 1
 RESULTS_FILE = "results.json"
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers")
+
+
+class RunFacts(TypedDict, total=False):
+    """What `results.json` keeps beside the numbers, for cards, tables and the results Space; all of it may be missing.
+
+    Attributes:
+        date: of the training's end, UTC.
+        dataset: its name or Hub id, columns, labels and `metric` (the one that chose the best epoch).
+        majority: of the training split's commonest class: its name (`class`), and split -> scores of always giving it.
+        hyperparameters, hardware, energy_kwh, processes: of the training.
+        steps, epochs, best_step: how far it came, and which weights were kept.
+        curve: a dictionary per evaluation: step, and the validation scores.
+        examples, wrong: some (source, target, written) of a translator's test split.
+        base_model: the encoder that was reused.
+        strategy: how.
+        peak_memory_mib: of the whole process or, with an accelerator, of torch on it.
+        layer_weights: of a learned mix of layers, from the embeddings up.
+        forgetting: of intermediate training; see `measure_forgetting`.
+        tasks, shares: of multi-task training: sizes of the splits, and shares of the batches.
+    """
+
+    date: str
+    dataset: dict
+    majority: dict
+    hyperparameters: dict
+    hardware: dict
+    energy_kwh: float
+    processes: int
+    steps: int
+    epochs: float
+    best_step: int
+    curve: list[dict[str, float]]
+    examples: list[list[str]]
+    wrong: list[list[str]]
+    base_model: str
+    strategy: str
+    peak_memory_mib: float
+    layer_weights: list[float]
+    forgetting: dict
+    tasks: dict[str, dict[str, int]]
+    shares: dict[str, float]
 
 
 @dataclass
@@ -25,7 +67,7 @@ class RunResults:
         parameters: `total` and `trainable`.
         seconds: phase -> wall-clock seconds; `train` counts all sessions of a resumed run.
         fit: of scaling-law fits alone: E, A, B, alpha, beta and `ci`.
-        facts: what the model card tells beside this; see `facts.FactsCollector`.
+        facts: what the model card tells beside this.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -34,7 +76,7 @@ class RunResults:
     seconds: dict[str, float]
     seed: int
     fit: dict | None = None
-    facts: dict | None = None
+    facts: RunFacts | None = None
     versions: dict[str, str] = field(default_factory=lambda: library_versions())
     schema: int = SCHEMA
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 from torch.utils.data import Sampler
@@ -22,8 +23,8 @@ class LengthGroupedSampler(Sampler):
         seed: fixes the order; `set_epoch` changes it from epoch to epoch.
     """
 
-    def __init__(self, lengths: list[int], batch_size: int, seed: int):
-        self.lengths = torch.tensor(lengths)
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int):
+        self.lengths = torch.as_tensor(lengths)
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0

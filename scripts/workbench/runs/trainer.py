@@ -4,6 +4,7 @@ import inspect
 import math
 import sys
 import typing
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from workbench.errors import UserError
-from workbench.processes import process_count
+from workbench.processes import is_main_process, process_count
 
 from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
 from .facts import eval_scores
@@ -54,6 +55,7 @@ def make_training_arguments(arguments, examples: int, **overrides) -> TrainingAr
     tenth = steps // 10
     most = tenth if arguments.warmup_steps is None else arguments.warmup_steps
     options = {
+        **_evaluation(arguments.extra, steps),
         "output_dir": arguments.output_dir,
         "seed": arguments.seed,
         "report_to": arguments.report_to,
@@ -70,8 +72,6 @@ def make_training_arguments(arguments, examples: int, **overrides) -> TrainingAr
         "max_grad_norm": arguments.max_grad_norm,
         "bf16": arguments.bf16,
         "gradient_checkpointing": arguments.gradient_checkpointing,
-        "eval_strategy": "epoch",
-        "save_strategy": "epoch",
         "save_total_limit": 2,
         "load_best_model_at_end": True,
         "metric_for_best_model": "loss",
@@ -90,15 +90,76 @@ def make_training_arguments(arguments, examples: int, **overrides) -> TrainingAr
         raise UserError(f"transformers.TrainingArguments refuses these options: {error}") from error
 
 
-class WorkbenchTrainer(Trainer):
-    """Trainer with our length grouping and, if asked for, a learning rate multiplied after every epoch.
+def _evaluation(extra: dict, steps: int) -> dict:
+    """When validation is scored and a checkpoint written: by epochs, or by steps as the user says.
 
-    `train_dataset` is a list of examples with `input_ids` and `labels`; `parameter_groups` are the optimiser's, where
-    not all weights have the same rate.
+    Raises:
+        UserError: never in a run of so many steps, though the best checkpoint is to be taken; or at unlike times.
+    """
+    strategy = extra.get("eval_strategy", "epoch")
+    if not extra.get("load_best_model_at_end", True):
+        return {"eval_strategy": strategy, "save_strategy": strategy}
+    if strategy not in ("epoch", "steps"):
+        raise UserError(f"eval_strategy: '{strategy}'; give epoch or steps: the best weights on validation are kept")
+    if extra.get("save_strategy", strategy) != strategy:
+        raise UserError(
+            f"save_strategy: '{extra['save_strategy']}', but eval_strategy is '{strategy}'; they must be the same, for "
+            "what is scored must be kept"
+        )
+    if strategy == "epoch":
+        return {"eval_strategy": strategy, "save_strategy": strategy}
+    every = extra.get("eval_steps", max(1, steps // 10))
+    if not (1 <= every <= steps and every == int(every)):
+        raise UserError(f"eval_steps: {every:g}, but the run has {steps:,} steps; give a whole number from 1 to that")
+    if extra.get("save_steps", every) % every:
+        raise UserError(f"save_steps: {extra['save_steps']:g}; give a multiple of eval_steps, {every:g}")
+    return {"eval_strategy": strategy, "save_strategy": strategy, "eval_steps": every, "save_steps": every}
+
+
+class WorkbenchTrainer(Trainer):
+    """Trainer with our length grouping, its own clock, whole checkpoints, and a line per evaluation.
+
+    Args:
+        train_dataset: a `datasets.Dataset` with a column `length`, or a stream, whose order is its own.
+        parameter_groups: the optimiser's, where not all weights have the same rate.
+        lr_decay_per_epoch: the learning rate is multiplied by it after every epoch; 0: it follows `args`.
+        early_stopping_patience: see `EarlyStopping`; 0: off.
+        resume: whether `fit` goes on from the last whole checkpoint in `args.output_dir`.
     """
 
-    lr_decay_per_epoch = 0.0
-    parameter_groups: list[dict] | None = None
+    def __init__(
+        self,
+        *positional,
+        args: TrainingArguments,
+        parameter_groups: list[dict] | None = None,
+        lr_decay_per_epoch: float = 0.0,
+        early_stopping_patience: int = 0,
+        resume: bool = False,
+        callbacks: Sequence[TrainerCallback] = (),
+        **kwargs,
+    ):
+        self.parameter_groups = parameter_groups
+        self.lr_decay_per_epoch = lr_decay_per_epoch
+        self.checkpoint, seconds = last_whole_checkpoint(args.output_dir) if resume else (None, 0.0)
+        self.clock = WholeCheckpoints(seconds)
+        stopping = [EarlyStopping(early_stopping_patience)] if early_stopping_patience else []
+        for callback in stopping:
+            callback.no_more_steps(args, self.checkpoint)
+        bar = [] if args.disable_tqdm else [QuietBar]
+        super().__init__(
+            *positional, args=args, callbacks=[self.clock, *stopping, *callbacks, EpochLines, *bar], **kwargs
+        )
+        for callback in (ProgressCallback, PrinterCallback):
+            self.remove_callback(callback)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, over all sessions of the run."""
+        return self.clock.seconds
+
+    def fit(self) -> None:
+        """Trains to the end, from the checkpoint or from the beginning."""
+        self.train(resume_from_checkpoint=self.checkpoint)
 
     def create_optimizer(self, *arguments):
         if self.parameter_groups is not None and self.optimizer is None:
@@ -116,8 +177,12 @@ class WorkbenchTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler:
         examples = self.train_dataset if train_dataset is None else train_dataset
-        lengths = [len(example["input_ids"]) for example in examples]
-        return LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
+        return LengthGroupedSampler(column(examples, "length"), self.args.train_batch_size, self.args.seed)
+
+
+def column(examples, name: str) -> torch.Tensor:
+    """(N,) numbers of a `datasets.Dataset`."""
+    return torch.from_numpy(examples.with_format("numpy")[name][:])
 
 
 def _decay_by_epoch(decay: float, steps_per_epoch: int, step: int) -> float:
@@ -145,37 +210,22 @@ class EpochLines(TrainerCallback):
 
 def make_trainer(
     arguments, training_arguments, model, tokenizer, collator, splits, trainer_class=WorkbenchTrainer, **kwargs
-):
-    """A Trainer over `splits["train"]` and `splits["validation"]`, and the checkpoint to go on from.
-
-    Returns:
-        The trainer, its `WholeCheckpoints` callback, and the last whole checkpoint's path (None: start afresh).
-    """
-    checkpoint, seconds = (None, 0.0)
-    if arguments.resume_from_checkpoint:
-        checkpoint, seconds = last_whole_checkpoint(arguments.output_dir)
-    clock = WholeCheckpoints(seconds)
-    callbacks = [clock]
-    if arguments.early_stopping_patience:
-        callbacks.append(EarlyStopping(arguments.early_stopping_patience))
-        callbacks[-1].no_more_steps(training_arguments, checkpoint)
-    trainer = trainer_class(
+) -> WorkbenchTrainer:
+    """A Trainer over `splits["train"]` and `splits["validation"]`, with what a script's arguments say of training."""
+    if "tensorboard" in training_arguments.report_to and is_main_process():
+        print(f"Watch it:     tensorboard --logdir {arguments.output_dir}")
+    return trainer_class(
         model=model,
         args=training_arguments,
         data_collator=collator,
         train_dataset=splits["train"],
         eval_dataset=splits["validation"],
         processing_class=tokenizer,
-        callbacks=callbacks,
+        lr_decay_per_epoch=arguments.lr_decay_per_epoch,
+        early_stopping_patience=arguments.early_stopping_patience,
+        resume=arguments.resume_from_checkpoint,
         **kwargs,
     )
-    trainer.lr_decay_per_epoch = arguments.lr_decay_per_epoch
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
-    trainer.add_callback(EpochLines)
-    if not training_arguments.disable_tqdm:
-        trainer.add_callback(QuietBar)
-    return trainer, clock, checkpoint
 
 
 def save_model(trainer: Trainer) -> None:

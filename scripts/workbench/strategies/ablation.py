@@ -1,4 +1,4 @@
-"""What trained adapters are worth, layer by layer: the score with those of every span of layers removed.
+"""The worth of trained adapters, layer by layer: the score with those of every span of layers removed.
 
 Houlsby et al. 2019, section 3.6 and figure 6. Nothing is trained again, and nothing is computed twice: a span that
 begins at layer i reuses the states below i, and one that ends at j those of the same span ended at j - 1.

@@ -3,25 +3,51 @@
 A folder holds `config.json` (of the classifier, with the encoder's name and the adapters' configuration) and
 `adapters.safetensors` (what was added, and the head): the library's own format loses what its modules share when it is
 written without pickle.
+
+Heavy libraries are imported inside the functions, so that scripts answer `--help` at once.
 """
 
 import copy
 import logging
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 from workbench.errors import UserError, nearest
 
 from .encoders import encoder_of, freeze_encoder, head_names
 
+ADAPTERS_PREFIX = "adapters:"
 WEIGHTS_FILE = "adapters.safetensors"
 ADAPTER_NAME = "task"
 BASE_FIELD, ADAPTERS_FIELD = "base_model_name_or_path", "adapters_config"
 
 
-def add_adapters(model: nn.Module, configuration: str) -> nn.Module:
+def has_adapters_library() -> bool:
+    """Whether `adapters` is installed (once imported, it hides from importlib.util.find_spec)."""
+    try:
+        return bool(version("adapters"))
+    except PackageNotFoundError:
+        return False
+
+
+def check_adapters_library(configuration: str) -> None:
+    """UserError unless the `adapters` library is there, and `configuration` names one of its configurations."""
+    name = f"{ADAPTERS_PREFIX}{configuration}"
+    if "<" in configuration or not configuration:
+        raise UserError(f"strategy: '{name}': give a configuration of the adapters library, such as adapters:seq_bn")
+    if not has_adapters_library():
+        raise UserError(
+            f"strategy: '{name}' needs the adapters library, which exists for transformers 4.57 only: install "
+            "requirements.txt (make test does), or take houlsby, pfeiffer, parallel or lora, which need no such library"
+        )
+
+
+def add_library_adapters(model, arguments):
+    """Whatever the configuration string means to the `adapters` library."""
+    return add_adapters(model, arguments.strategy.removeprefix(ADAPTERS_PREFIX))
+
+
+def add_adapters(model, configuration: str):
     """`model` with adapters in it, which are trained along with the head.
 
     Args:
@@ -74,18 +100,15 @@ def _parse(configuration: str):
         ) from error
 
 
-def _host(model: nn.Module) -> nn.Module:
+def _host(model):
     """What the library takes: a classifier of transformers, or the encoder inside ours."""
     return encoder_of(model) if model.config.model_type == "sentence_encoder" else model
 
 
-def has_adapters(model: nn.Module) -> bool:
-    """Whether `add_adapters` made this model."""
-    return hasattr(model, "adapters_configuration")
-
-
-def save_adapters(model: nn.Module, folder: str | Path) -> None:
+def save_adapters(model, folder: str | Path) -> None:
     """Writes what was added to the encoder, and the head; see the top of this module."""
+    from safetensors.torch import save_file
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = copy.deepcopy(model.config)
@@ -100,8 +123,10 @@ def save_adapters(model: nn.Module, folder: str | Path) -> None:
     save_file({name: weights[name].contiguous() for name in model.saved_names}, folder / WEIGHTS_FILE)
 
 
-def read_adapters(model: nn.Module, folder: str | Path) -> None:
+def read_adapters(model, folder: str | Path) -> None:
     """Puts the weights of `folder` into a model that `add_adapters` made; UserError if they do not fit."""
+    from safetensors.torch import load_file
+
     path = Path(folder) / WEIGHTS_FILE
     weights = load_file(path)
     if set(weights) != set(model.saved_names):

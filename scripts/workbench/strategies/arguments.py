@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from workbench.arguments import option
 
 POOLINGS = ("cls", "mean")
+HEADS = ("linear", "pooler", "two_layer")
 
 
 @dataclass
@@ -15,6 +16,20 @@ class StrategyArguments:
     strategy: str = option("full", "how the encoder is reused: full, frozen, lora, houlsby, …; `list` explains all")
     pooling: str = option(
         "cls", "the head reads the first token's state, or the mean over all tokens", choices=POOLINGS
+    )
+    head: str | None = option(
+        None,
+        "what reads that state (default: the strategy's; see --strategy table): linear is one Linear; pooler is the "
+        "family's own head: BERT's and ALBERT's pretrained pooler and one Linear, elsewhere two new layers, as for "
+        "--pooling mean; two_layer is two Linears with a tanh between, above the pooler where one was pretrained, "
+        "else the same as pooler",
+        choices=HEADS,
+    )
+    train_pooler: bool | None = option(
+        None, "train a pretrained pooler, or keep it as it is (default: the strategy's; not of the linear head)"
+    )
+    peft_options: dict | None = option(
+        None, "in a recipe: options of the strategy peft:<method>, such as {r: 4}; as are peft:lora[r=4]'s brackets"
     )
     bottleneck_size: int = option(64, "width of bottleneck adapters")
     adapters: list[str] | None = option(

@@ -18,6 +18,24 @@ def head_names(model) -> list[str]:
     return [name for name, child in poolers + behind if any(True for _ in child.parameters())]
 
 
+def pooler_name(model) -> str | None:
+    """Name of the Linear and tanh that were pretrained with the encoder and now begin the head; None if none were."""
+    if getattr(model, "has_new_pooler", False):
+        return None
+    if model.config.model_type == "sentence_encoder":
+        is_first_token = model.config.pooling == "cls"
+        names = {"two_layer": "pooler", "pooler": "classifier.dense"} if is_first_token else {}
+        return names.get(model.config.head)
+    inside = [name for name in head_names(model) if name.startswith(f"{model.base_model_prefix}.")]
+    return inside[0] if inside else None
+
+
+def trained_heads(model, arguments) -> list[str]:
+    """`head_names` but for a pooler that `arguments.train_pooler` freezes."""
+    frozen = pooler_name(model) if arguments.train_pooler is False else None
+    return [name for name in head_names(model) if name != frozen]
+
+
 def encoder_layers(model) -> list:
     """The encoder's layers, from the bottom.
 
@@ -53,7 +71,7 @@ def layer_groups(model) -> list[list[str]]:
     return groups
 
 
-def freeze_encoder(model, arguments=None):
+def freeze_encoder(model):
     """Only the head is trained."""
     model.requires_grad_(False)
     for name in head_names(model):

@@ -28,7 +28,7 @@ from workbench.hub.fetch import WEIGHTS
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 
 from .arguments import StrategyArguments
-from .encoders import head_names
+from .encoders import trained_heads
 
 # The fusion's name in the model: PEFT saves an adapter of this name into the folder itself, others below it.
 FUSION_NAME = "default"
@@ -124,7 +124,7 @@ def add_fusion(model: nn.Module, arguments: StrategyArguments, method: str) -> P
     Raises:
         UserError: as `read_members`, or the adapters do not fit the encoder.
     """
-    members, heads = read_members(arguments), head_names(model)
+    members, heads = read_members(arguments), trained_heads(model, arguments)
     _rename_like_modules(members, model)
     try:
         for member in members:

@@ -34,7 +34,9 @@ class GradualUnfreezing(TrainerCallback):
 
     def __init__(self, model: nn.Module):
         weights = dict(model.named_parameters())
-        self.groups = [[weights[name] for name in names] for names in layer_groups(model)]
+        groups = [[weights[name] for name in names] for names in layer_groups(model)]
+        # A pooler that is not to be trained stays as it is.
+        self.groups = [[weight for weight in group if weight.requires_grad] for group in groups]
 
     def on_train_begin(self, args, state, control, **kwargs):
         epochs, groups = state.num_train_epochs, len(self.groups)

@@ -15,7 +15,7 @@ SINGLE_RUN = frozenset("overwrite_output_dir report_to push_to_hub hub_private p
 
 @dataclass
 class StudyArguments:
-    """What every study accepts."""
+    """The study: its folder, its seeds, and the machines that share it."""
 
     output_dir: str = option("runs/study", "folder of the study: one run per cell, the table and the figures")
     seed: int = option(0, "first seed; a seed fixes data order, initialisation and dropout")

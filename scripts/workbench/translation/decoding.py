@@ -45,7 +45,7 @@ def greedy_decode(model, inputs: dict[str, torch.Tensor], max_new_tokens: int) -
 
 
 def _start(model, inputs: dict[str, torch.Tensor]) -> dict:
-    """What the steps carry: the cache, the next input, the mask, and the encoder's states if there is an encoder."""
+    """The state that steps carry: the cache, the next input, the mask, and an encoder's states."""
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     if not model.config.is_encoder_decoder:
         return {"cache": DynamicCache(), "next": ids, "mask": mask, "padded": not bool(mask.all())}

@@ -1,19 +1,28 @@
 """From word pairs to training examples and their scores."""
 
+from functools import partial
+
 import torch
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
 
+from workbench.data import arrow
+
 IGNORE_INDEX = -100
 
 
-def encode_pairs(pairs, tokenizer: PreTrainedTokenizerFast, architecture: str) -> list[dict[str, list[int]]]:
-    """Examples with `input_ids` and `labels`, of a data set whose two columns are source and target words.
+def encode_pairs(pairs, tokenizer: PreTrainedTokenizerFast, architecture: str):
+    """A `datasets.Dataset` of `input_ids`, `labels` and `length`, of one whose columns are source and target words.
 
     Encoder-decoder: `source </s>` and `target </s>`. Decoder-only: `<s> source <eop> target </s>`, and the same with
     -100 up to `<eop>`.
     """
-    sources, targets = (list(pairs[name]) for name in pairs.column_names)
+    encode = partial(_encode_words, tokenizer=tokenizer, architecture=architecture)
+    return arrow.encode(pairs, encode, pairs.column_names)
+
+
+def _encode_words(columns: dict[str, list[str]], tokenizer: PreTrainedTokenizerFast, architecture: str) -> dict:
+    sources, targets = columns.values()
     if architecture == "encoder-decoder":
         encoded, labels = tokenizer(sources)["input_ids"], tokenizer(targets)["input_ids"]
     else:
@@ -22,7 +31,7 @@ def encode_pairs(pairs, tokenizer: PreTrainedTokenizerFast, architecture: str) -
         labels = [
             [IGNORE_INDEX] * len(prompt) + whole[len(prompt) :] for prompt, whole in zip(prompts, encoded, strict=True)
         ]
-    return [{"input_ids": ids, "labels": label} for ids, label in zip(encoded, labels, strict=True)]
+    return {"input_ids": encoded, "labels": labels, "length": list(map(len, encoded))}
 
 
 class PairCollator:

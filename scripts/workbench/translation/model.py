@@ -16,6 +16,8 @@ def load_translator(name: str, trust_remote_code: bool = False):
     """
     folder = fetch_model(name)
     config = check_config(folder, trust_remote_code)
+    if any("ForSequenceClassification" in kind for kind in config.get("architectures") or ()):
+        raise UserError(f"{name}: a classifier, not a translator; scripts/classify.py uses it")
     check_tokenizer(folder)
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer

@@ -1,5 +1,6 @@
-"""What a translator's run tells."""
+"""The report of a translator's run."""
 
+import shlex
 from pathlib import Path
 
 
@@ -11,3 +12,9 @@ def describe_pairs(arguments, columns: list[str]) -> dict:
     if Path(train_file).exists():
         return {"name": Path(train_file).name, "columns": columns}
     return {"name": train_file, "id": train_file, "columns": columns}
+
+
+def example_word(sources: list[str], longest: int = 14) -> str:
+    """A word to show, quoted for a shell: the longest of a run's own that is not too long to be looked at."""
+    fitting = [word for word in sources if len(word) <= longest and len(word.split()) == 1]
+    return shlex.quote(max(fitting, key=len) if fitting else min(sources, key=len))

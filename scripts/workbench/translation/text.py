@@ -8,6 +8,8 @@ from itertools import islice
 WORD = re.compile(r"([^\W\d_]+(?:['’-][^\W\d_]+)*)")
 APOSTROPHE = re.compile("['’]")
 LINES_AT_ONCE = 1000
+# A word whose translation has more letters than this, and more than so many times its own, is one that never ended.
+LONGEST_SHOWN, TIMES_LONGER = 24, 4
 
 
 class TextTranslator:
@@ -20,6 +22,7 @@ class TextTranslator:
 
     Attributes:
         left_out: the words that were left as they are.
+        cut: the words whose translation did not end, and is cut.
     """
 
     def __init__(self, translate: Callable[[list[str]], list[str]], known_characters: set[str], longest: int):
@@ -27,6 +30,7 @@ class TextTranslator:
         self.known_characters = known_characters
         self.longest = longest
         self.left_out: set[str] = set()
+        self.cut: set[str] = set()
 
     def lines(self, lines: Iterable[str], at_once: int = LINES_AT_ONCE) -> Iterator[str]:
         """The translated lines, as soon as `at_once` of them are read; equal words are translated once."""
@@ -54,10 +58,19 @@ class TextTranslator:
         plain = self.plain(word)
         if plain is None:
             return word
-        translated = translations[plain]
+        translated = shortened(translations[plain], plain)
+        if translated != translations[plain]:
+            self.cut.add(word)
         if plain != word:
             translated = restore_capitals(word, restore_apostrophe(word, translated))
         return translated
+
+
+def shortened(translation: str, word: str) -> str:
+    """The translation, cut behind LONGEST_SHOWN letters if it does not end, as of a barely trained model."""
+    if len(translation) <= max(LONGEST_SHOWN, TIMES_LONGER * len(word)):
+        return translation
+    return f"{translation[:LONGEST_SHOWN]}…"
 
 
 def restore_capitals(word: str, translation: str) -> str:
