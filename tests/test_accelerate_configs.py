@@ -1,4 +1,4 @@
-"""Every launcher configuration says what its name promises, and names blocks that our models have."""
+"""Every launcher configuration says what its name promises; FSDP leaves the rest to the model."""
 
 import json
 import subprocess
@@ -9,8 +9,6 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_multi_gpu_env
-
-from custom_models import PigLatinConfig, PigLatinForConditionalGeneration
 
 FOLDER = Path(__file__).resolve().parents[1] / "accelerate_configs"
 
@@ -52,13 +50,11 @@ def test_a_distributed_launch_resolves_to_its_processes(name):
     assert environment["ACCELERATE_MIXED_PRECISION"] == ("no" if name == "multi_cpu" else "bf16")
 
 
-def test_fsdp_wraps_the_blocks_that_our_models_are_made_of():
+def test_fsdp_leaves_the_units_to_the_model():
     environment = prepare_multi_gpu_env(launch("fsdp"))
     assert environment["ACCELERATE_USE_FSDP"] == "true"
-    block = environment["FSDP_TRANSFORMER_CLS_TO_WRAP"]
-    model = PigLatinForConditionalGeneration(PigLatinConfig())
-    assert block in {type(module).__name__ for module in model.modules()}
-    assert block in model._no_split_modules
+    assert environment["FSDP_AUTO_WRAP_POLICY"] == "TRANSFORMER_BASED_WRAP"
+    assert "FSDP_TRANSFORMER_CLS_TO_WRAP" not in environment
 
 
 def test_deepspeed_asks_for_zero_stage_2():

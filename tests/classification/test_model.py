@@ -93,7 +93,7 @@ def test_an_encoder_that_lacks_weights_is_refused(tmp_path):
     kept = {key: value for key, value in weights.items() if "layer.1." not in key}
     save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
     for pooling in ("cls", "mean"):
-        with pytest.raises(UserError, match="the weights lack 16 tensors of the encoder, such as .*layer.1."):
+        with pytest.raises(UserError, match="the weights lack 16 tensors of this model, such as .*layer.1."):
             build(folder, pooling=pooling)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from workbench.data.known_tasks import TASKS, Task
 from workbench.errors import UserError
-from workbench.hub.fetch import check_config, fetch_model
+from workbench.hub.fetch import check_config, check_tokenizer, fetch_model
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 from workbench.runs.results import RunResults
 from workbench.strategies.adapters_library import check_adapters_library
@@ -70,7 +70,7 @@ def loading(name: str) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(f"{name}: cannot load this model: {lines[0]}") from error
     except Exception as error:
@@ -86,6 +86,7 @@ def tokenizer_of(name: str, folder: str, trust_remote_code: bool):
     """The tokenizer in `folder`; UserError if there is none, or none that pads."""
     from transformers import AutoTokenizer
 
+    check_tokenizer(folder)
     with loading(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     if tokenizer.pad_token is None:
@@ -97,7 +98,7 @@ def encoder_with_head(name: str, folder: str, config, trust_remote_code: bool):
     """A classifier of this config with the pretrained weights in `folder`, and random ones where there are none.
 
     Raises:
-        UserError: weights of the encoder itself are missing.
+        UserError: weights of the encoder itself are missing, or have other shapes.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -114,7 +115,10 @@ def encoder_with_head(name: str, folder: str, config, trust_remote_code: bool):
         trust_remote_code=trust_remote_code,
     )
     heads = tuple(f"{head}." for head in head_names(model))
-    _check_complete(name, [key for key in report["missing_keys"] if not key.startswith(heads)])
+    # On 5 each comes with both shapes.
+    mismatched = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
+    random = [*report["missing_keys"], *mismatched]
+    _check_complete(name, [key for key in random if not key.startswith(heads)])
     pooler = pooler_name(model)
     model.has_new_pooler = any(key.startswith(f"{pooler}.") for key in report["missing_keys"])
     return model
@@ -146,9 +150,9 @@ def _wrapped_encoder(name: str, folder: str, config):
 
 
 def _check_complete(name: str, missing: list[str]) -> None:
-    """UserError if the encoder itself lacks weights: they would be random."""
+    """UserError if weights that are needed are not in the file, or not in these shapes: they would be random."""
     if missing:
-        raise UserError(f"{name}: the weights lack {len(missing)} tensors of the encoder, such as {min(missing)}")
+        raise UserError(f"{name}: the weights lack {len(missing)} tensors of this model, such as {min(missing)}")
 
 
 def _load_whole(name: str, folder: str, trust_remote_code: bool):
@@ -159,9 +163,15 @@ def _load_whole(name: str, folder: str, trust_remote_code: bool):
 
     check_config(folder, trust_remote_code)
     with loading(name):
-        return AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust_remote_code
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=trust_remote_code,
         )
+    _check_complete(name, list(report["missing_keys"]))
+    return model
 
 
 def _load_peft(name: str, folder: str, trust_remote_code: bool):

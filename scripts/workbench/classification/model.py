@@ -78,18 +78,28 @@ def load_base_tokenizer(arguments: StrategyArguments):
 
 
 def save_classifier(model, tokenizer, folder: str | Path) -> None:
-    """Writes a folder that `load_classifier` reads; every process may call it, the main one acts.
+    """Writes a folder that `load_classifier` reads; every process calls it, for with FSDP each holds a part.
 
     Where transformers has the architecture it is what `AutoModelForSequenceClassification` reads, or a PEFT adapter
     with the classifier's config beside it; with mean pooling, a mix of layers or a head of ours, our code travels with
     the weights.
     """
+    from workbench.runs.sharding import full_state_dict
+
+    state_dict = full_state_dict(model)
     if not is_main_process():
         return
-    model.strategy.save(model, folder)
+    model.strategy.save(model, folder, state_dict)
+    merges = _merges_as_read(tokenizer)
     tokenizer.save_pretrained(folder)
-    for name, content in portable_tokenizer(Path(folder)).items():
+    for name, content in {**merges, **portable_tokenizer(Path(folder))}.items():
         (Path(folder) / name).write_bytes(content)
+
+
+def _merges_as_read(tokenizer) -> dict[str, bytes]:
+    """`bpe.codes` as the tokenizer found it: transformers 5 saves it without the counts, which its reader cuts off."""
+    name = tokenizer.vocab_files_names.get("merges_file")
+    return {name: Path(tokenizer.merges_file).read_bytes()} if name == "bpe.codes" else {}
 
 
 def classifier_config(

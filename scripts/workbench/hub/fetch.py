@@ -1,33 +1,88 @@
 """Models from a run's folder or the Hub; what a stranger's config could do is checked before transformers reads it."""
 
 import json
+import re
 from pathlib import Path
 
 from workbench.errors import UserError
+
+from .convert import TORCH_WEIGHTS, check_index, has_torch_weights, safetensors_folder
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # transformers before 5.3 runs a Hub repository's code where the first is set (CVE-2026-4372), and before 5.5 lets a
 # config override the caller's trust_remote_code (CVE-2026-5241).
 FORBIDDEN_KEYS = ("_attn_implementation_internal", "trust_remote_code")
+PICKLED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack"]
 OUR_TYPES = ("piglatin", "sentence_encoder")
 
 
 def fetch_model(name: str) -> str:
-    """The local folder of a model: `name` itself, or a snapshot from the Hub without anything pickled."""
+    """The local folder of a model with safetensors: `name` itself, a snapshot from the Hub, or a copy in the cache.
+
+    Weights that only a `pytorch_model.bin` holds are converted into that copy; nothing else pickled is fetched.
+    """
     path = Path(name)
     if path.is_dir():
-        if not any((path / weights).exists() for weights in WEIGHTS):
-            raise UserError(f"{name}: no weights ({WEIGHTS[0]}) in this folder; has the training finished?")
-        return name
+        return name if _has_safetensors(name, path) else safetensors_folder(name, path)
     if path.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise UserError(f"{name}: no such folder (nor a Hub model's name, 'owner/name')")
+    snapshot = _snapshot(name, ignore_patterns=PICKLED)
+    if any(snapshot.glob("adapter*.safetensors")):
+        return str(snapshot)
+    if not any((snapshot / weights).is_file() for weights in WEIGHTS):
+        _snapshot(name, revision=snapshot.name, allow_patterns=["pytorch_model*.bin"])
+    return str(snapshot) if _has_safetensors(name, snapshot) else safetensors_folder(name, snapshot)
+
+
+def _has_safetensors(name: str, folder: Path) -> bool:
+    """Whether `folder` has safetensors; UserError if it has no weights at all, or an index of other files."""
+    if (folder / WEIGHTS[0]).is_file():
+        return True
+    if (folder / WEIGHTS[1]).is_file():
+        return bool(check_index(name, folder / WEIGHTS[1], ".safetensors"))
+    if has_torch_weights(folder):
+        return False
+    raise UserError(
+        f"{name}: no weights ({WEIGHTS[0]}) in this folder; has the training finished? {TORCH_WEIGHTS} is read too"
+    )
+
+
+def _snapshot(name: str, **options) -> Path:
+    """The files of a Hub repository, as far as `options` of `snapshot_download` let them through."""
     from huggingface_hub import snapshot_download
 
     try:
-        return snapshot_download(name, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack"])
+        return Path(snapshot_download(name, **options))
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{name}: no such folder, and the Hub did not give such a model: {reason}") from error
+
+
+def check_tokenizer(folder: str) -> None:
+    """UserError if saving this folder's tokenizer would write outside of where it is saved.
+
+    transformers before 5.10 makes a path of a chat template's name (CVE-2026-9856).
+    """
+    path = Path(folder) / "tokenizer_config.json"
+    names = [template.stem for template in (path.parent / "additional_chat_templates").glob("*")]
+    if path.is_file():
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot read this tokenizer's config: {error}") from error
+        names += _template_names(config.get("chat_template") if isinstance(config, dict) else None)
+    wrong = [name for name in names if not re.fullmatch(r"[\w-][\w .-]*", str(name))]
+    if wrong:
+        raise UserError(f"{path}: refused, because its chat template {wrong[0]!r} would be saved outside of the folder")
+
+
+def _template_names(templates) -> list:
+    """Names of chat templates: keys, or entries `name` of a list; one template alone has none."""
+    if isinstance(templates, dict):
+        return list(templates)
+    if isinstance(templates, list):
+        return [entry.get("name") for entry in templates if isinstance(entry, dict)]
+    return []
 
 
 def check_config(folder: str, trust_remote_code: bool) -> dict:

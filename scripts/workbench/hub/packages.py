@@ -17,8 +17,8 @@ from .push import Package
 
 MODEL_FILES = (
     "model*.safetensors model.safetensors.index.json config.json generation_config.json tokenizer.json "
-    "tokenizer_config.json special_tokens_map.json vocab.txt vocab.json merges.txt chat_template.jinja "
-    "results.json *.png"
+    "tokenizer_config.json special_tokens_map.json added_tokens.json vocab.txt vocab.json merges.txt bpe.codes "
+    "chat_template.jinja results.json *.png"
 ).split()
 # `config.json` names a classifier's labels, which PEFT's own files do not.
 ADAPTER_FILES = [name for name in MODEL_FILES if not name.startswith(("model", "generation"))]

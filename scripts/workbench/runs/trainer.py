@@ -22,6 +22,7 @@ from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
 from .facts import eval_scores
 from .metrics import metric_name
 from .sampling import LengthGroupedSampler
+from .sharding import unit_names
 
 
 def training_argument_types() -> dict[str, type]:
@@ -151,6 +152,8 @@ class WorkbenchTrainer(Trainer):
         )
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
+        if self.is_fsdp_enabled:
+            self.accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = unit_names(self.model)
 
     @property
     def seconds(self) -> float:

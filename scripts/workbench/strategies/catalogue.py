@@ -98,7 +98,7 @@ class LibraryAdapters(Strategy):
 
         return (SavesAdapters,)
 
-    def save(self, model, folder: str | Path) -> None:
+    def save(self, model, folder: str | Path, state_dict: dict | None = None) -> None:
         from .adapters_library import save_adapters
 
         save_adapters(model, folder)

@@ -119,9 +119,13 @@ class Strategy:
 
     # ---- Afterwards
 
-    def save(self, model, folder: str | Path) -> None:
-        """Writes weights and config into `folder`: what transformers loads, or a PEFT adapter."""
-        model.save_pretrained(folder)
+    def save(self, model, folder: str | Path, state_dict: dict | None = None) -> None:
+        """Writes weights and config into `folder`: what transformers loads, or a PEFT adapter.
+
+        Args:
+            state_dict: all weights of a model that is sharded; None: the model has them.
+        """
+        model.save_pretrained(folder, state_dict=state_dict)
         if hasattr(model, "get_base_model"):
             # PEFT keeps neither how many classes there are nor their names.
             model.get_base_model().config.save_pretrained(folder)

@@ -1,7 +1,7 @@
 """Trained translators from a run's folder or the Hub."""
 
 from workbench.errors import UserError
-from workbench.hub.fetch import check_config, fetch_model
+from workbench.hub.fetch import check_config, check_tokenizer, fetch_model
 
 
 def load_translator(name: str, trust_remote_code: bool = False):
@@ -12,12 +12,13 @@ def load_translator(name: str, trust_remote_code: bool = False):
         trust_remote_code: run the repository's own code, if its architecture is not ours.
 
     Raises:
-        UserError: nothing of that name, no config, no safetensors weights, or a config that is not safe to read.
+        UserError: nothing of that name, no config, no weights or not all of them, or a config that is not safe to read.
     """
     folder = fetch_model(name)
     config = check_config(folder, trust_remote_code)
     if any("ForSequenceClassification" in kind for kind in config.get("architectures") or ()):
         raise UserError(f"{name}: a classifier, not a translator; scripts/classify.py uses it")
+    check_tokenizer(folder)
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
     from transformers.utils import logging
@@ -25,11 +26,15 @@ def load_translator(name: str, trust_remote_code: bool = False):
     import custom_models  # noqa: F401, registers our architectures
 
     logging.disable_progress_bar()
-
+    verbosity = logging.get_verbosity()
+    # What it would say of missing weights is the error below.
+    logging.set_verbosity_error()
     auto_class = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     options = {"trust_remote_code": trust_remote_code}
     try:
-        model = auto_class.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **options)
+        model, report = auto_class.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{name}: cannot load this model: {str(error).splitlines()[0]}") from error
@@ -38,4 +43,9 @@ def load_translator(name: str, trust_remote_code: bool = False):
         if type(error).__module__.startswith("safetensors"):
             raise UserError(f"{name}: the weights cannot be read: {error}") from error
         raise
+    finally:
+        logging.set_verbosity(verbosity)
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise UserError(f"{name}: the weights lack {len(missing)} tensors of this model, such as {missing[0]}")
     return model.eval(), tokenizer
