@@ -17,6 +17,7 @@ from peft import PeftModel
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS
 
 from .config import FusionConfig, MethodConfig, check_weights_file
 from .hub_format import (
@@ -209,6 +210,8 @@ def check_saved(saved: dict, path: Path) -> None:
 
 def class_of(config: MethodConfig) -> str | None:
     """The class of the model that a PEFT adapter was saved from, if its configuration tells."""
+    if config.task_type == "SEQ_CLS":
+        return CLASSIFIERS.get((config.trained_on or {}).get("model_type"))
     return (config.auto_mapping or {}).get("base_model_class")
 
 

@@ -214,12 +214,12 @@ def _build_parser(
 
 
 def _usage(items: list[dataclasses.Field], takes_recipe: bool) -> str:
-    """`python scripts/NAME.py POSITIONAL … [--option value …]`."""
+    """`NAME.py POSITIONAL … [--option value …]`."""
     places = ["[RECIPE.yaml]"] if takes_recipe else []
     for item in filter(_is_positional, items):
         optional = item.default is None or item.default is dataclasses.MISSING
         places.append(f"[{item.name.upper()}]" if optional else item.name.upper())
-    return " ".join(["python scripts/%(prog)s", *places, "[--option value …]"])
+    return " ".join(["%(prog)s", *places, "[--option value …]"])
 
 
 def _epilog(hidden: int, has_extra: bool) -> str:

@@ -29,9 +29,10 @@ def runs(tmp_path_factory) -> dict[str, str]:
         "single": {"columns": ["text", "label"]},
         "pairs": {"columns": ["text", "pair", "label"], "text_column": "post", "pair_column": "reply"},
         "unknown": None,
+        "other": None,
     }
-    for name, dataset in told.items():
-        save_classifier(build(encoder, labels=LABELS), word_tokenizer(), root / name)
+    for seed, (name, dataset) in enumerate(told.items()):
+        save_classifier(build(encoder, labels=LABELS, seed=seed // 3), word_tokenizer(), root / name)
         if dataset:
             RunResults({}, {}, {}, {}, 0, facts={"dataset": dataset}).write(root / name)
             asked = "text_column: comment_text\npair_column: null\n" if name == "single" else "task: null\n"
@@ -129,3 +130,44 @@ def test_a_predicted_label_with_a_line_break_breaks_no_row(tmp_path):
     rows = [line.split("\t") for line in (tmp_path / "p.tsv").read_text().splitlines()]
     assert rows[0] == ["text", "label", "prediction", "p(good enough)", "p(no good)"]
     assert [row[:3] for row in rows[1:]] == [["w2", "no good", "good enough"], ["w3", "good enough", "no good"]]
+
+
+def test_a_column_of_labels_is_scored_beside_the_commonest_class(tmp_path, call, runs):
+    rows = [(f"w{n} w{n + 1}", LABELS[n % 3].replace("\t", " ")) for n in range(2, 42)]
+    path = file_of(tmp_path, "comment_text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    code, told = call("classify", runs["single"], "--file", path, "--label_column", "label")
+    assert code == 2 and "label_column: 'may be' in it; the model's classes are no, may be, yes" in told.err
+    path = file_of(tmp_path, "comment_text,label\n" + "".join(f"{text},{n % 3}\n" for n, (text, _) in enumerate(rows)))
+    code, told = call("classify", runs["single"], "--file", path)
+    lines = [line.split("\t") for line in told.out.splitlines()]
+    assert code == 0 and lines[0] == ["text", "label", runs["single"]]
+    right = sum(label == answer.rsplit(" ", 1)[0] for _, label, answer in lines[1:])
+    assert f"{runs['single']}: accuracy {right / 40:.4f}, macro F1" in told.err and "on 40 labelled texts" in told.err
+    assert "always 'no', commonest there: accuracy 0.3500" in told.err and "precision" in told.err
+
+
+def test_several_runs_are_shown_by_who_is_wrong(tmp_path, call, runs):
+    path = file_of(tmp_path, "comment_text,label\n" + "".join(f"w{n} w{n + 1},{n % 3}\n" for n in range(2, 42)))
+    code, told = call("classify", runs["single"], "--file", path, "--compare", runs["other"])
+    first, second = told.out.strip().split("\n\n")
+    assert code == 0 and first.startswith("Right in one, wrong in another: ") and second.startswith("Wrong in all: ")
+    for part, count in ((first, 1), (second, 0)):
+        rows = [line.split("\t") for line in part.splitlines()[2:]]
+        assert len(rows) == int(part.split(": ")[1].split()[0]) > 0
+        assert all(sum(answer.startswith(row[1]) for answer in row[2:4]) == count for row in rows)
+    assert told.err.count("labelled texts") == 2 and "agree on" in told.err
+    plain = file_of(tmp_path, "comment_text\nw2 w3\nw4 w5\n")
+    code, told = call("classify", runs["single"], "--file", plain, "--compare", runs["other"])
+    assert len(told.out.splitlines()) == 3 and "labelled" not in told.err
+
+
+def test_a_folder_of_runs_names_one_of_them(call, runs):
+    folder = Path(runs["single"]).parent
+    for script in ("classify", "translate"):
+        code, told = call(script, folder, "w2")
+        assert code == 2 and f"{folder}: a folder of runs, not one of them: name {folder}/" in told.err
+
+
+def test_a_translator_is_not_made_of_a_classifier(call, runs):
+    code, told = call("translate", runs["single"], "word")
+    assert code == 2 and "a classifier, not a translator; scripts/classify.py uses it" in told.err

@@ -3,8 +3,14 @@
 import json
 
 import pytest
+import torch
 from safetensors.torch import load_file
-from support.bottleneck_models import adapt, build
+from support import encoder_folders
+from support.bottleneck_models import adapt, batch, build, logits, randomise
+from transformers import AutoModelForSequenceClassification
+
+from custom_models.bottleneck.adapterhub import load_adapterhub
+from workbench.classification.model import save_classifier
 
 
 @pytest.fixture
@@ -52,3 +58,52 @@ def test_help_is_quick_and_shows_two_commands(run_script):
     shown = run_script("convert_adapter", "--help")
     assert shown.returncode == 0
     assert shown.stdout.count("python scripts/convert_adapter.py") == 2
+
+
+@pytest.fixture
+def encoder(tmp_path) -> str:
+    return encoder_folders.write_encoder(tmp_path / "encoder")
+
+
+def train_less(encoder: str, folder, strategy: str):
+    """A run of that strategy, with weights that matter, as training leaves it; its model."""
+    model = encoder_folders.build(encoder, strategy, bottleneck_size=4)
+    randomise(model, "default")
+    save_classifier(model.eval(), encoder_folders.word_tokenizer(), folder)
+    return model
+
+
+def test_a_runs_adapter_converts_with_its_pooler_and_says_where_to(encoder, tmp_path, call):
+    """Into a head of `adapters` with two layers, whichever way the format is found."""
+    model = train_less(encoder, tmp_path / "rte", "pfeiffer")
+    code, printed = call("convert_adapter", tmp_path / "rte", tmp_path / "hub")
+    assert code == 0, printed.err
+    assert "No --to is given: " in printed.out and "converted to adapterhub's format" in printed.out
+    head = json.loads((tmp_path / "hub" / "head_config.json").read_text())
+    assert head["model_class"] == "BertAdapterModel" and head["config"]["layers"] == 2 and head["name"] == "rte"
+    back = load_adapterhub(AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=3), tmp_path / "hub")
+    assert torch.equal(logits(back), logits(model))
+    assert call("convert_adapter", tmp_path / "hub", tmp_path / "peft")[1].out.count("to peft's format") == 1
+    code, printed = call("convert_adapter", tmp_path / "rte", tmp_path / "bare", "--with_head", "false")
+    assert code == 0 and "with head" not in printed.out and not (tmp_path / "bare" / "head_config.json").exists()
+
+
+def test_adapters_itself_loads_a_runs_adapter_with_its_head(encoder, tmp_path, call):
+    adapters = pytest.importorskip("adapters", reason="the adapters library needs transformers 4.57")
+    model = train_less(encoder, tmp_path / "rte", "pfeiffer")
+    assert call("convert_adapter", tmp_path / "rte", tmp_path / "hub", "--to", "adapterhub")[0] == 0
+    theirs = adapters.BertAdapterModel.from_pretrained(encoder).eval()
+    theirs.set_active_adapters(theirs.load_adapter(str(tmp_path / "hub"), use_safetensors=True))
+    inputs = {name: value for name, value in batch().items() if name != "labels"}
+    with torch.no_grad():
+        assert torch.allclose(theirs(**inputs).logits, model(**inputs).logits, atol=1e-5)
+
+
+def test_shared_bottlenecks_are_refused_with_a_command_that_works(encoder, tmp_path, call):
+    model = train_less(encoder, tmp_path / "rte", "houlsby")
+    code, printed = call("convert_adapter", tmp_path / "rte", tmp_path / "hub", "--to", "adapterhub")
+    assert code == 2 and "--unshare copies them" in printed.err and not (tmp_path / "hub").exists()
+    code, printed = call("convert_adapter", tmp_path / "rte", tmp_path / "hub", "--unshare")
+    assert code == 0 and "houlsby adapter 'rte'" in printed.out
+    back = load_adapterhub(AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=3), tmp_path / "hub")
+    assert torch.allclose(logits(back), logits(model), atol=1e-6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
 from peft import LoraConfig, get_peft_model
 from support import loopback_hub
 from support.published_runs import FACTS, tiny_model, write_run
@@ -264,6 +264,23 @@ def test_a_base_model_that_is_not_on_the_hub_is_named(hub, publish, adapter):
     config = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": "tester/none"}))
     one_line(*publish("adapter", adapter, REPO, token=hub.tokens.write), "base model tester/none: the Hub has no such")
+
+
+def test_an_adapter_is_no_model_and_a_model_no_adapter(publish, adapter, run_folder):
+    one_line(*publish("model", adapter, REPO, "--dry_run"), "publish.py adapter publishes it")
+    one_line(*publish("adapter", run_folder, REPO, "--dry_run"), "publish.py model publishes it")
+    one_line(*publish("model", run_folder.parent, REPO, "--dry_run"), "a folder of runs, not one of them: name /")
+
+
+def test_a_base_model_of_another_kind_is_refused(hub, publish, adapter):
+    api, config = HfApi(endpoint=hub.url, token=hub.tokens.write), adapter.parent / "base" / "config.json"
+    for name, width in (("tester/same", 16), ("tester/wider", 32)):
+        api.create_repo(name)
+        content = json.dumps({**json.loads(config.read_text()), "hidden_size": width})
+        api.upload_file(path_or_fileobj=content.encode(), path_in_repo="config.json", repo_id=name)
+    token = hub.tokens.write
+    one_line(*publish("adapter", adapter, REPO, "--base_model", "tester/wider", token=token), "its hidden_size is 32")
+    assert publish("adapter", adapter, REPO, "--base_model", "tester/same", token=token)[0] == 0
 
 
 # Spaces and metrics

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from safetensors.torch import load_file
+from support.published_runs import FACTS, write_run
 
 from workbench.data.pairs import PairFile, load_pairs
 from workbench.data.pig_latin import to_pig_latin
@@ -232,6 +233,20 @@ def test_a_10_000_character_word_is_left_as_it_is(call, trained):
     code, printed = call("translate", trained, "x" * 10_000)
     assert code == 0 and printed.out == "x" * 10_000 + "\n"
     assert "left as they are" in printed.err
+
+
+def test_check_is_for_models_of_pig_latin(call, tmp_path):
+    words = [["casa", "k a s a", "k a s a"], ["re", "r e", "r e"]]
+    facts = FACTS | {"examples": words, "wrong": []}
+    code, printed = call("translate", write_run(tmp_path / "ita", facts=facts), "street", "--check")
+    assert code == 2 and "--check compares with Pig Latin's rule" in printed.err and "casa → k a s a" in printed.err
+    assert call("translate", write_run(tmp_path / "pig"), "street", "--check")[0] == 0
+
+
+def test_a_word_of_a_barely_trained_model_is_cut(call, tmp_path):
+    code, printed = call("translate", write_run(tmp_path / "run"), "street")
+    assert code == 0 and len(printed.out.strip()) <= 25
+    assert ("…" in printed.out) == ("does not end" in printed.err)
 
 
 @pytest.mark.slow

@@ -116,10 +116,11 @@ def check_is_one_run(name: str) -> None:
     folder = Path(name)
     if not folder.is_dir() or any(has_weights(folder)):
         return
-    runs = sorted(path for path in folder.iterdir() if path.is_dir() and any(has_weights(path)))
+    others = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("checkpoint-"))
+    runs = sorted(path for path in others if any(has_weights(path)))
     if runs:
-        others = f" or {runs[1].name}" if len(runs) == 2 else f", or one of {len(runs) - 1} others" if runs[2:] else ""
-        raise UserError(f"{name}: a folder of runs, not one of them: name {runs[0]}{others}")
+        rest = f" or {runs[1].name}" if len(runs) == 2 else f", or one of {len(runs) - 1} others" if runs[2:] else ""
+        raise UserError(f"{name}: a folder of runs, not one of them: name {runs[0]}{rest}")
 
 
 def has_weights(folder: Path) -> Iterator[Path]:
