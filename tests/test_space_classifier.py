@@ -583,6 +583,8 @@ def test_a_visitor_sees_what_is_wrong_in_a_file_with_labels(page, space, folders
     page.get_by_role("button", name="Inspect").click()
     first = name_of(folders["plain"])
     page.locator("#summary", has_text=f"{first}: 26 of 40 right (65.0%).").wait_for()
+    lines = page.locator("#summary small").inner_text().splitlines()
+    assert lines[0] == f"{first}: 26 of 40 right (65.0%)." and len(lines) == 4
     for title, texts in (("Right in one, wrong in the other", wrong["one"]), ("Wrong in both", wrong["both"])):
         page.locator("#rows").get_by_text(f"{title} ({len(texts)})", exact=True).click()
         shown = page.locator("#rows .table:visible")
