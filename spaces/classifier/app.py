@@ -101,7 +101,7 @@ class App:
             raise gr.Error(str(error)) from error
         file = write_file(tab_separated(self.classifiers, rows))
         download = gr.DownloadButton(value=file, visible=True)
-        return card("", summarise(self.classifiers, rows)), tables(self.classifiers, rows), download
+        return card("", "", summarise(self.classifiers, rows)), tables(self.classifiers, rows), download
 
     def examples(self) -> list[Example]:
         """Texts to try that suit every model: those of the first that has an opinion."""

@@ -32,7 +32,6 @@ mark.wrong { background: #fde2e1; color: #8a1c13; border-color: #c5221f; }
 .verdict { margin: 10px 2px; } .footer, .table { overflow-wrap: anywhere; } .footer { font-size: 0.85rem; }
 .table table { width: 100%; border: 0; border-collapse: collapse; } .table tr { border: 0; }
 .table th, .table td:not(.text) { overflow-wrap: break-word; } .table { overflow-x: auto; }
-#summary small { white-space: pre-line; }
 .table th, .table td { text-align: left; padding: 5px 8px; border: 0; border-bottom: 1px solid #8886; }
 @media (max-width: 640px) {
   .table thead { display: none; } .table table, .table tbody { display: block; }
@@ -45,7 +44,8 @@ mark.wrong { background: #fde2e1; color: #8a1c13; border-color: #c5221f; }
 
 def card(title: str, body: str, note: str = "", kind: str = "") -> str:
     head = f"<b>{html.escape(title)}</b>" if title else ""
-    return f'<div class="card {kind}">{head}{body}<small>{html.escape(note)}</small></div>'
+    shown = html.escape(note).replace("\n", "<br>")
+    return f'<div class="card {kind}">{head}{body}<small>{shown}</small></div>'
 
 
 def mark(text: str, kind: str) -> str:

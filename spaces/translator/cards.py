@@ -10,7 +10,7 @@ CSS = """
 .card { background: var(--block-background-fill); border: 1px solid var(--border-color-primary); border-radius: 10px;
   padding: 12px 16px; overflow-wrap: anywhere; min-width: 0; }
 .card p { font-size: 1.3rem; line-height: 1.6; margin: 4px 0 8px; white-space: pre-wrap; }
-.card b, .footer { opacity: 0.75; } .card small { font-size: 0.9rem; white-space: pre-wrap; }
+.card b, .footer { opacity: 0.75; } .card small { font-size: 0.9rem; }
 .card mark { background: #fde2e1; color: #8a1c13; border-bottom: 2px solid #c5221f; padding: 0 3px; }
 .card u { text-decoration: underline dotted; } .head { display: flex; justify-content: space-between; gap: 8px; }
 .card button { font-size: 0.85rem; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 1px 9px;
@@ -26,7 +26,7 @@ CSS = """
 .grid { display: grid; gap: 1px; grid-template-columns: 2.6rem repeat(var(--columns), minmax(13px, 30px)); }
 .grid span { text-align: center; line-height: 26px; font-size: 0.95rem; }
 .grid .special { font-size: 0.6rem; }
-.grid .column.special { writing-mode: vertical-rl; line-height: 1; place-self: end center; }
+.grid .column.special { writing-mode: vertical-rl; white-space: nowrap; line-height: 1; place-self: end center; }
 .grid i { height: 26px; background: rgba(219, 39, 119, var(--weight)); box-shadow: inset 0 0 0 1px #8883; }
 .scale { display: inline-block; width: 60px; height: 10px; margin: 0 4px;
   background: linear-gradient(to right, transparent, rgb(219, 39, 119)); box-shadow: inset 0 0 0 1px #8883; }
@@ -63,7 +63,8 @@ def listed(words: list[str], shown: int = 8) -> str:
 
 def card(title: str, body: str, notes: str = "", action: str = "") -> str:
     head = f'<div class="head"><b>{html.escape(title)}</b>{action}</div>' if title or action else ""
-    return f'<div class="card">{head}{body}<small>{html.escape(notes)}</small></div>'
+    shown = html.escape(notes).replace("\n", "<br>")
+    return f'<div class="card">{head}{body}<small>{shown}</small></div>'
 
 
 def side_by_side(cards: list[str]) -> str:

@@ -31,7 +31,7 @@ hub, browser, page = loopback_hub.hub, browsing.browser, browsing.page
 FOLDER, MODULES = SPACES / "classifier", ("reading", "description", "loading", "classification", "cards")
 LABELS = {0: "bad", 1: "<b>fine</b>", 2: "good"}
 TEXTS = [f"w{2 + number} w{7 + 3 * number % 50} w{11 + number}" for number in range(40)]
-HOSTILE = browsing.HOSTILE
+HOSTILE, TAG = browsing.HOSTILE, "<img src=x>"
 pytestmark = pytest.mark.slow
 
 
@@ -561,7 +561,7 @@ def test_a_visitor_inspects_pasted_lines(page, space, differing):
 
 
 def write_labelled(file: Path, references) -> dict[str, list[str]]:
-    """A CSV in which the labels are those of the first model, but every third is another; texts by what is wrong."""
+    """A CSV in which the labels are the first model's, every third another, the last none; texts by what is wrong."""
     lines, lists = ["gold,sentence"], {"one": [], "both": []}
     for place, text in enumerate(TEXTS):
         answers = [references[kind][place].label for kind in ("plain", "lora")]
@@ -570,7 +570,7 @@ def write_labelled(file: Path, references) -> dict[str, list[str]]:
         wrong = sum(answer != gold for answer in answers)
         if wrong:
             lists["both" if wrong == 2 else "one"].append(text)
-    file.write_text("\n".join(lines) + "\n")
+    file.write_text("\n".join([*lines, f"{TAG},{TEXTS[0]}"]) + "\n")
     assert all(lists.values())
     return lists
 
@@ -582,6 +582,9 @@ def test_a_visitor_sees_what_is_wrong_in_a_file_with_labels(page, space, folders
     page.get_by_role("button", name="Inspect").click()
     first = name_of(folders["plain"])
     page.locator("#summary", has_text=f"{first}: 26 of 40 right (65.0%).").wait_for()
+    lines = page.locator("#summary small").inner_text().splitlines()
+    assert lines[0] == f"{first}: 26 of 40 right (65.0%)." and lines[1].endswith(f" has no label {TAG}.")
+    assert len(lines) == 6 and page.locator("#summary img, #rows img").count() == 0
     for title, texts in (("Right in one, wrong in the other", wrong["one"]), ("Wrong in both", wrong["both"])):
         page.locator("#rows").get_by_text(f"{title} ({len(texts)})", exact=True).click()
         shown = page.locator("#rows .table:visible")
@@ -589,8 +592,8 @@ def test_a_visitor_sees_what_is_wrong_in_a_file_with_labels(page, space, folders
         marks = shown.locator("mark").all_inner_texts()
         assert len(marks) == 2 * len(texts)
         assert sum(mark.startswith("✗") for mark in marks) == len(texts) * (2 if "both" in title else 1)
-    page.locator("#rows").get_by_text("All (40)", exact=True).click()
-    assert page.locator("#rows .table:visible tbody tr").count() == 40
+    page.locator("#rows").get_by_text("All (41)", exact=True).click()
+    assert page.locator("#rows .table:visible tbody tr").count() == 41
 
 
 @pytest.mark.parametrize("page", ["desktop"], indirect=True)
