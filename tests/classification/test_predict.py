@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel
 from workbench.classification.batches import TextCollator, check_length, encode_examples, set_length
 from workbench.classification.predict import inspect_texts, predict_logits, write_predictions, write_submission
 from workbench.classification.report import check_submission
-from workbench.classification.scoring import class_weights, weighted_loss
+from workbench.classification.scoring import class_weights, majority_shares, weighted_loss
 from workbench.data.known_tasks import TASKS
 from workbench.data.tasks import TaskData
 from workbench.errors import UserError
@@ -157,3 +157,9 @@ def test_a_submission_has_the_servers_name_and_labels(tmp_path, task, labels, lo
     path = write_submission(tmp_path, data_of(task, labels), np.array(logits, dtype=float))
     assert path.name == name
     assert path.read_text().splitlines() == ["index\tprediction", *rows]
+
+
+def test_the_majority_is_the_training_splits_and_measured_on_each():
+    splits = {"train": [1, 1, 0], "validation": [0, 0, 0, 1], "test": [2, 1]}
+    shares = majority_shares({name: Dataset.from_dict({"label": labels}) for name, labels in splits.items()})
+    assert shares == {"train": 2 / 3, "validation": 0.25, "test": 0.5}

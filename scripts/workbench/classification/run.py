@@ -56,14 +56,14 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
 
     from workbench.hub import packages
     from workbench.processes import is_main_process
-    from workbench.runs import facts, results
+    from workbench.runs import facts, predictions, results
     from workbench.runs.folder import open_run
     from workbench.runs.hardware import peak_memory_mib, reset_peak_memory
     from workbench.runs.trainer import WorkbenchTrainer, column, make_trainer, make_training_arguments
 
     from .batches import TextCollator, encode_examples
     from .model import callbacks, parameter_groups, save_classifier, trainer_class
-    from .predict import predict_logits, write_predictions
+    from .predict import collect_answers, predict_logits, write_predictions
     from .report import (
         collect_metrics,
         describe_start,
@@ -73,7 +73,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         submit,
         write_outcomes,
     )
-    from .scoring import class_weights, score_predictions, weighted_loss
+    from .scoring import class_weights, logits_of, majority_shares, score_predictions, weighted_loss
 
     check_before_training(arguments)
     set_seed(arguments.seed)
@@ -109,7 +109,10 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     weights = None
     if arguments.class_weights:
         weights = class_weights(column(splits["train"], "labels"), len(data.label_names))
-    collector = facts.FactsCollector(describe_task(arguments, data))
+    described = describe_task(arguments, data)
+    if not data.task.is_regression:
+        described["majority"] = majority_shares(data.splits)
+    collector = facts.FactsCollector(described)
     trainer = make_trainer(
         arguments,
         training_arguments,
@@ -145,6 +148,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     write_outcomes(folder, data, outcomes)
+    given = {name: collect_answers(data.splits[name], logits_of(outcomes[name]), data) for name in outcomes}
+    predictions.write_predictions(folder, given)
     draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
     package = packages.write_card(folder, arguments.push_to_hub)
 

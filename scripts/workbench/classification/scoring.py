@@ -14,6 +14,17 @@ def class_weights(labels: torch.Tensor, count: int) -> torch.Tensor:
     return len(labels) / (count * sizes.clamp(min=1))
 
 
+def majority_shares(splits: dict) -> dict[str, float]:
+    """Split -> the accuracy of who always answers the training split's commonest class.
+
+    Args:
+        splits: `datasets.Dataset` with a column `label` of class ids.
+    """
+    labels = {name: numpy.array(split["label"][:]) for name, split in splits.items()}
+    commonest = numpy.bincount(labels["train"]).argmax()
+    return {name: float((part == commonest).mean()) for name, part in labels.items()}
+
+
 def mean_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Cross-entropy in nats of (B, classes), the examples weighted by class, or squared error of (B, 1); over the rows.
 
@@ -48,12 +59,17 @@ def score_predictions(task: Task, weights: torch.Tensor | None = None):
     """
 
     def scores(prediction) -> dict[str, float]:
-        logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+        logits = logits_of(prediction)
         loss = mean_loss(torch.from_numpy(logits), torch.from_numpy(prediction.label_ids), weights)
         found = label_scores(task.metrics, answers(logits, task.is_regression), prediction.label_ids.tolist())
         return found | {"loss": loss.item()}
 
     return scores
+
+
+def logits_of(prediction) -> numpy.ndarray:
+    """Of what a Trainer predicted; some models give more than logits."""
+    return prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
 
 
 def answers(logits: numpy.ndarray, is_regression: bool) -> list:
