@@ -58,7 +58,7 @@ def main() -> None:
     from workbench.classification.report import print_scores
     from workbench.data.tasks import held_out_keys, leave_out, load_task
     from workbench.processes import is_main_process
-    from workbench.runs import facts, results
+    from workbench.runs import facts, predictions, results
     from workbench.runs.figures import plot_curves
     from workbench.runs.folder import open_run
     from workbench.runs.hardware import peak_memory_mib
@@ -130,14 +130,16 @@ def main() -> None:
 
     # ---- Evaluate: with the epoch's weights that validation chose; the test splits are read once
     held_out = [name for name in ("validation", "test") if name in splits]
-    outcomes = {name: trainer.predict(splits[name], metric_key_prefix=name).metrics for name in held_out}
+    outcomes = {name: trainer.predict(splits[name], metric_key_prefix=name) for name in held_out}
     if not is_main_process():
         return
 
     # ---- Save: a classifier per task
     for name, classifier in zip(data, model.classifiers, strict=True):
         save_classifier(classifier, tokenizer, folder / name)
-    metrics = {split: multitask.own_scores(split, scores) for split, scores in outcomes.items()}
+    for name, given in multitask.collect_task_answers(data, outcomes).items():
+        predictions.write_predictions(folder / name, given)
+    metrics = {split: multitask.own_scores(split, outcome.metrics) for split, outcome in outcomes.items()}
     sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts() | {
         "tasks": {name: {split: len(part) for split, part in parts.items()} for name, parts in encoded.items()},

@@ -80,9 +80,9 @@ def main() -> None:
     from workbench.runs.figures import plot_curves
     from workbench.runs.folder import open_run
     from workbench.runs.metrics import word_scores
+    from workbench.runs.predictions import Predictions, example_ids, write_predictions
     from workbench.runs.trainer import make_trainer, make_training_arguments, save_model
-    from workbench.translation import decoding
-    from workbench.translation.decoding import text_translator
+    from workbench.translation.decoding import answer_words, text_translator
     from workbench.translation.examples import (
         PairCollator,
         encode_pairs,
@@ -152,14 +152,16 @@ def main() -> None:
     if not is_main_process():
         return
     model, tokenizer = load_translator(str(folder))
-    sources, targets = (list(data["test"][name]) for name in data["test"].column_names)
-    written = decoding.decode_words(model, tokenizer, sources)
+    answers = {name: answer_words(model, tokenizer, data[name]) for name in ("validation", "test")}
+    sources, targets, written = answers["test"]
     metrics = {
         "validation": {name: scores["validation"][f"validation_{name}"] for name in ("loss", "word_accuracy")},
         "test": {"loss": scores["test"]["test_loss"], **word_scores(written, targets)},
     }
     outcome = list(zip(sources, targets, written, strict=True))
     write_table(folder / "test_translations.tsv", ("source", "target", "translation"), outcome)
+    kept = {name: Predictions(example_ids(words), *rest) for name, (words, *rest) in answers.items()}
+    write_predictions(folder, kept)
     plot_curves(trainer.state.log_history, folder / "curves.png", f"{arguments.architecture}, {sizes} pairs")
     split_sizes = {name: len(examples) for name, examples in splits.items()}
     told = collector.facts(outcome)

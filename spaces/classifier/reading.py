@@ -23,7 +23,7 @@ PAIR_NAMES = (
 # The same as scripts/workbench/data/columns.py
 TEXT_NAMES = (
     "text sentence content review tweet comment message document body utterance title headline description question "
-    "sms post abstract query"
+    "sms post abstract query input"
 ).split()
 # The same as scripts/workbench/data/columns.py
 LABEL_NAMES = (

@@ -1,13 +1,15 @@
 """Word pairs: the rule, the splits, and every way a user's file can be."""
 
+import hashlib
 import json
 
 import pytest
-from datasets import load_from_disk
+from datasets import Dataset, load_from_disk
 
 from custom_models import build_tokenizer
 from workbench.data.pairs import PairFile, describe_unseen, load_pairs
 from workbench.data.pig_latin import pig_latin_pairs, to_pig_latin
+from workbench.data.words import english_words
 from workbench.errors import UserError
 
 
@@ -64,6 +66,12 @@ def test_generated_pairs_depend_on_the_seed_and_are_saved_as_a_dataset_dict(gene
     assert loaded["train"][:5] == generated["small"]["train"][:5]
 
 
+@pytest.mark.parametrize(("count", "digest"), [(22_402, "02254d6a5c85aef5"), (3_198, "af22d2db9885ffae")])
+def test_the_generated_words_are_always_the_same(count, digest):
+    """Or the scores of the published translators would be of other words."""
+    assert hashlib.sha256("\n".join(english_words(count)).encode()).hexdigest().startswith(digest)
+
+
 def write(tmp_path, name: str, content: str | bytes) -> str:
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -96,15 +104,19 @@ def test_columns_are_chosen_by_name_or_number(tmp_path):
     ("name", "content", "says"),
     [
         ("absent.tsv", None, "no such file"),
-        ("empty.tsv", "", "no word pairs"),
-        ("header.tsv", "source\ttarget\n", "no word pairs"),
+        ("empty.tsv", "", "an empty file"),
+        ("header.tsv", "source\ttarget\n", "a header (source, target), but no rows"),
         ("one.tsv", "stress\nteam\n", "line 1: 1 column(s)"),
         ("three.tsv", "a\tb\tc\n", "name two with --source_column and --target_column"),
         ("latin1.tsv", "team\teamtay\nfa\xe7ade\tacadefay\n".encode("latin-1"), "line 2: not UTF-8"),
         ("nul.tsv", b"team\teamtay\nno\0\totnay\n", "line 2: a NUL byte"),
         ("long.tsv", "team\teamtay\n" + "x" * 10_000 + "\ty\n", "line 2: 10,000 characters"),
         ("gap.tsv", "team\teamtay\nstreet\t\n", "line 2: an empty cell"),
-        ("short.tsv", "team\teamtay\nstreet\n", "line 2: 1 column(s), 2 needed"),
+        ("short.tsv", "team\teamtay\nstreet\n", "line 2: 1 cell(s), the first line has 2"),
+        ("stray.csv", 'team,eamtay\n"up,upway\nstreet",eetstray\n', "line 2: a tab or line break inside a word"),
+        ("open.csv", 'team,eamtay\n"up,upway\nstreet,eetstray\n', "line 2: a quoted cell that does not end"),
+        ("huge.csv", "team,eamtay\nup," + "x" * 140_000 + "\n", "line 2: 140,000 characters"),
+        ("tab.jsonl", '{"a": "x", "b": "y"}\n{"a": "x\\ty", "b": "z"}\n', "line 2: a tab or line break inside a word"),
         ("broken.jsonl", '{"a": "x", "b": "y"}\n{"a":\n', "line 2: not a JSON object"),
         ("number.jsonl", '{"a": "x", "b": 3}\n', "line 1: an empty cell"),
     ],
@@ -114,6 +126,26 @@ def test_a_bad_file_is_refused_with_its_name_and_line(tmp_path, name, content, s
     with pytest.raises(UserError) as refusal:
         PairFile(path).read()
     assert says in str(refusal.value) and name in str(refusal.value)
+
+
+def test_pairs_come_from_parquet_too(tmp_path):
+    path = tmp_path / "pairs.parquet"
+    Dataset.from_dict({"n": [1, 2], "form": ["Häuser", "Ma\u0308use"], "lemma": ["Haus", "Maus"]}).to_parquet(path)
+    assert PairFile(str(path), "lemma", "form").read() == [("Haus", "Häuser"), ("Maus", "Mäuse")]
+    with pytest.raises(UserError, match="pairs.parquet, row 1: an empty cell; both columns need text"):
+        PairFile(str(path), "lemma", "n").read()
+
+
+def test_a_stray_quotation_mark_in_a_tsv_swallows_no_pair(tmp_path):
+    path = write(tmp_path, "xsampa.tsv", 'water\t"wOt@\nabout\t@"baUt\nup\t"Vp"\n')
+    assert PairFile(path).read() == [("water", '"wOt@'), ("about", '@"baUt'), ("up", '"Vp"')]
+
+
+@pytest.mark.parametrize("columns", [("form", "form"), ("form", None), ("2", "2")])
+def test_source_and_target_are_two_columns(tmp_path, columns):
+    path = write(tmp_path, "named.csv", "form,lemma\nHäuser,Haus\n")
+    with pytest.raises(UserError, match="give two different columns"):
+        PairFile(path, *columns).read()
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):

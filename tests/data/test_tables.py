@@ -114,11 +114,17 @@ def test_a_literal_tsv_keeps_all_quotes_and_leaves_out_broken_rows(tmp_path):
 
 
 def test_a_file_without_a_header_gets_the_known_one(tmp_path):
-    header = ("source", "label", "mark", "sentence")
+    header = ["source", "label", "mark", "sentence"]
+
+    def name_columns(first: list[str]):
+        return None if "label" in first else header
+
     path = write(tmp_path, "bare.tsv", "gj04\t1\t\tThey left.\ngj04\t0\t*\tThey left it go.\n")
-    bare = read_table(path, True, header)
-    assert bare.header == list(header) and bare.column("sentence") == ["They left.", "They left it go."]
-    named = read_table(write(tmp_path, "named.tsv", "source\tlabel\tmark\tsentence\ngj04\t1\t\tA.\n"), True, header)
+    bare = read_table(path, True, name_columns)
+    assert bare.header == header and bare.column("sentence") == ["They left.", "They left it go."]
+    named = read_table(
+        write(tmp_path, "named.tsv", "source\tlabel\tmark\tsentence\ngj04\t1\t\tA.\n"), True, name_columns
+    )
     assert named.column("sentence") == ["A."]
 
 

@@ -14,6 +14,8 @@ from support.encoder_folders import write_encoder
 
 from workbench.classification.loading import load_classifier
 from workbench.classification.predict import predict_logits
+from workbench.data.examples import text_key
+from workbench.runs.predictions import example_ids, read_predictions
 from workbench.runs.results import RunResults
 from workbench.strategies import ablation
 
@@ -76,6 +78,14 @@ def test_a_file_becomes_a_classifier_that_has_learned_it(trained, strategy):
     for name in ("curves.png", "confusion.png", "test_predictions.tsv", "README.md", "config.yaml"):
         assert (folder / name).stat().st_size > 100, name
     assert told.rstrip().endswith(str(folder))
+    for split, kept in read_predictions(folder).items():
+        rows = [line.split("\t") for line in (folder / f"{split}_predictions.tsv").read_text().splitlines()[1:]]
+        assert kept.ids == example_ids(text_key(row[0]) for row in rows)
+        assert kept.labels == [row[1] for row in rows] and kept.predictions == [row[2] for row in rows]
+        shown = [[f"{share:.4f}" for share in shares] for shares in kept.probabilities]
+        assert shown == [row[3:] for row in rows]
+        majority = max(kept.labels.count(label) for label in LABELS) / len(kept.labels)
+        assert results.facts["majority"][split]["accuracy"] <= majority
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from support.bottleneck_models import batch, logits
@@ -15,6 +16,7 @@ from workbench.classification.intermediate import under_head
 from workbench.classification.loading import load_classifier
 from workbench.classification.multitask import MultiTaskClassifier, TaskSampler, shares
 from workbench.classification.predict import predict_logits
+from workbench.runs.predictions import read_predictions
 from workbench.runs.results import RunResults
 from workbench.strategies.encoders import encoder_of
 
@@ -266,6 +268,13 @@ def test_each_task_leaves_a_classifier_that_transformers_loads(together, tables)
     given = predict_logits(model, tokenizer, [{"text": text} for text, _ in rows], 16).argmax(-1)
     right = sum(model.config.id2label[answer] == label for answer, (_, label) in zip(given, rows, strict=True))
     assert right / len(rows) > 0.9 <= results.metrics["validation"]["second_accuracy"]
+    for split, kept in read_predictions(together / "second").items():
+        right = sum(label == answer for label, answer in zip(kept.labels, kept.predictions, strict=True))
+        assert right / len(kept.ids) == pytest.approx(results.metrics[split]["second_accuracy"])
+    numbers = read_predictions(together / "numbers")["test"]
+    assert numbers.probabilities is None and np.corrcoef(numbers.labels, numbers.predictions)[0, 1] == pytest.approx(
+        results.metrics["test"]["numbers_pearson"]
+    )
 
 
 @pytest.mark.slow

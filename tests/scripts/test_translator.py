@@ -16,6 +16,7 @@ from support.published_runs import FACTS, write_run
 
 from workbench.data.pairs import PairFile, load_pairs
 from workbench.data.pig_latin import to_pig_latin
+from workbench.runs.predictions import example_ids, read_predictions
 from workbench.runs.results import RunResults
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,9 @@ def test_a_run_leaves_model_results_curves_and_translations(trained):
     rows = [line.split("\t") for line in (trained / "test_translations.tsv").read_text().splitlines()[1:]]
     right = sum(target == written for _, target, written in rows) / len(rows)
     assert results.metrics["test"]["word_accuracy"] == pytest.approx(right)
+    kept = read_predictions(trained)
+    assert list(zip(kept["test"].labels, kept["test"].predictions, strict=True)) == [tuple(row[1:]) for row in rows]
+    assert kept["test"].ids == example_ids(row[0] for row in rows) and len(kept["validation"].ids) == 3
     assert yaml.safe_load((trained / "config.yaml").read_text())["hidden_size"] == 32
     assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert not list(trained.glob("*.bin"))

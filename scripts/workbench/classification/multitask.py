@@ -17,11 +17,13 @@ from torch.utils.data import Sampler
 from workbench.data.tasks import TaskData
 from workbench.hub.fetch import WEIGHTS
 from workbench.runs.metrics import label_scores
+from workbench.runs.predictions import Predictions
 from workbench.runs.sampling import LengthGroupedSampler
 from workbench.runs.trainer import WorkbenchTrainer, column
 from workbench.strategies.encoders import encoder_of
 
 from .batches import TextCollator
+from .predict import collect_answers
 from .scoring import answers, mean_loss
 
 MEAN = "mean"
@@ -201,6 +203,17 @@ def score_tasks(tasks: dict[str, TaskData]):
         return {MEAN: sum(firsts) / len(firsts), "loss": total / len(places), **found}
 
     return scores
+
+
+def collect_task_answers(tasks: dict[str, TaskData], outcomes: dict) -> dict[str, dict[str, Predictions]]:
+    """Task -> split -> the answers, of what `Trainer.predict` returned for each split."""
+    collected: dict[str, dict[str, Predictions]] = {name: {} for name in tasks}
+    for split, outcome in outcomes.items():
+        for place, (name, data) in enumerate(tasks.items()):
+            if split in data.splits:
+                logits = outcome.predictions[outcome.label_ids[1] == place, : max(1, len(data.label_names))]
+                collected[name][split] = collect_answers(data.splits[split], logits, data)
+    return collected
 
 
 def own_scores(split: str, scores: dict[str, float]) -> dict[str, float]:

@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy
 import torch
 
+from workbench.data.examples import text_key
 from workbench.data.tasks import TaskData
 from workbench.files import write_table
+from workbench.runs.predictions import Predictions, example_ids
 
 from .batches import TextCollator, check_length, encode_texts, positions
 from .scoring import answers, probabilities
+
+TEXTS = ("text", "pair")
 
 
 @torch.inference_mode()
@@ -19,7 +23,7 @@ def predict_logits(model, tokenizer, examples: list[dict], max_length: int, batc
     logits = numpy.empty((len(examples), model.config.num_labels), dtype=numpy.float32)
     if not examples:
         return logits
-    columns = {name: [example[name] for example in examples] for name in ("text", "pair") if name in examples[0]}
+    columns = {name: [example[name] for example in examples] for name in TEXTS if name in examples[0]}
     encoded = encode_texts(columns, tokenizer, max_length)
     rows = [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
     order, collate = numpy.argsort(encoded["length"], kind="stable"), TextCollator(tokenizer)
@@ -58,6 +62,20 @@ def inspect_texts(
     return [Answer(max(row, key=row.get), row) for row in rows]
 
 
+def collect_answers(examples, logits: numpy.ndarray, data: TaskData) -> Predictions:
+    """What a run keeps of its answers to a split, a `datasets.Dataset`: classes by name, or numbers."""
+    numeric, columns = (
+        data.task.is_regression,
+        examples.select_columns([n for n in TEXTS if n in examples.column_names]),
+    )
+    ids = example_ids(text_key(*row.values()) for row in columns)
+    labels, given = examples["label"][:], answers(logits, numeric)
+    if numeric:
+        return Predictions(ids, labels, given)
+    named = ([data.label_names[label] for label in part] for part in (labels, given))
+    return Predictions(ids, *named, probabilities(logits).tolist())
+
+
 def write_predictions(path: Path, examples: list[dict], logits: numpy.ndarray, data: TaskData) -> None:
     """A TSV with a row per example: its texts, its label where it has one, the answer, and each class's probability."""
     has_pair, has_label = "pair" in examples[0], "label" in examples[0]
@@ -67,7 +85,7 @@ def write_predictions(path: Path, examples: list[dict], logits: numpy.ndarray, d
     given, shares = answers(logits, numeric), None if numeric else probabilities(logits)
     rows = []
     for place, (example, answer) in enumerate(zip(examples, given, strict=True)):
-        texts = [one_line(example[name]) for name in ("text", "pair") if name in example]
+        texts = [one_line(example[name]) for name in TEXTS if name in example]
         label = [_named(example["label"], names)] if has_label else []
         chances = [] if numeric else [f"{share:.4f}" for share in shares[place]]
         rows.append((*texts, *label, _named(answer, names), *chances))

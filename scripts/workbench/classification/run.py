@@ -57,14 +57,14 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
 
     from workbench.hub import packages
     from workbench.processes import is_main_process
-    from workbench.runs import facts, results
+    from workbench.runs import facts, predictions, results
     from workbench.runs.folder import open_run
     from workbench.runs.hardware import peak_memory_mib, reset_peak_memory
     from workbench.runs.trainer import WorkbenchTrainer, column, make_trainer, make_training_arguments
 
     from .batches import TextCollator, encode_examples
     from .model import save_classifier
-    from .predict import predict_logits, write_predictions
+    from .predict import collect_answers, predict_logits, write_predictions
     from .report import (
         collect_metrics,
         describe_start,
@@ -75,7 +75,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         submit,
         write_outcomes,
     )
-    from .scoring import class_weights, score_predictions, weighted_loss
+    from .scoring import class_weights, logits_of, score_predictions, weighted_loss
 
     check_before_training(arguments)
     set_seed(arguments.seed)
@@ -149,6 +149,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     write_outcomes(folder, data, outcomes)
+    given = {name: collect_answers(data.splits[name], logits_of(outcomes[name]), data) for name in outcomes}
+    predictions.write_predictions(folder, given)
     draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
     lines = strategy.report(told, folder, f"{data.task.name}, {arguments.strategy}, seed {arguments.seed}")
     package = packages.write_card(folder, arguments.push_to_hub)

@@ -48,12 +48,17 @@ def score_predictions(task: Task, weights: torch.Tensor | None = None):
     """
 
     def scores(prediction) -> dict[str, float]:
-        logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+        logits = logits_of(prediction)
         loss = mean_loss(torch.from_numpy(logits), torch.from_numpy(prediction.label_ids), weights)
         found = label_scores(task.metrics, answers(logits, task.is_regression), prediction.label_ids.tolist())
         return found | {"loss": loss.item()}
 
     return scores
+
+
+def logits_of(prediction) -> numpy.ndarray:
+    """Of what a Trainer predicted; some models give more than logits."""
+    return prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
 
 
 def answers(logits: numpy.ndarray, is_regression: bool) -> list:

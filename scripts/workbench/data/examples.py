@@ -77,7 +77,7 @@ def _cells(column) -> Iterator[str]:
         yield from arrow.cells(piece, ROWS_AT_ONCE)
 
 
-def text_key(text: str, pair: str | None) -> str:
+def text_key(text: str, pair: str | None = None) -> str:
     """The same for texts that differ in white space and case alone."""
     return "\0".join(" ".join(part.casefold().split()) for part in (text, pair or ""))
 

@@ -1,16 +1,14 @@
 """Pairs of words: any two columns of a user's file, split by word."""
 
-import csv
 import random
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 
 from datasets import Dataset, DatasetDict
 
 from workbench.errors import UserError
 
-from .tables import is_hub_name, json_objects, load_hub, read_text, split_lines
+from .tables import Table, check_unicode, is_hub_name, is_there, load_hub, read_table
 
 SPLITS = ("train", "validation", "test")
 FEWEST_TO_SPLIT = 10
@@ -58,80 +56,59 @@ class PairFile:
         Raises:
             UserError: the file cannot be read, or a line of it is no pair; names the file and the line.
         """
-        if not Path(self.path).exists():
-            return self._read_hub()
-        rows = self._json_rows() if Path(self.path).suffix in (".jsonl", ".json") else self._table_rows()
-        pairs = [self._clean(number, pair) for number, pair in rows]
-        if not pairs:
-            raise UserError(f"{self.path}: no word pairs; each line needs two columns, a word and its translation")
-        return self._first_targets(pairs)
+        table = read_table(self.path, name_columns=self._numbers, spaces=True) if self._is_file() else self._load_hub()
+        for note in table.notes:
+            print(note)
+        cells = (table.cells(name) for name in self._choose(table))
+        rows = zip(table.numbers, *cells, strict=True)
+        return self._first_targets([self._clean(f"{table.place} {number}", pair) for number, *pair in rows])
 
-    def _read_hub(self) -> list[tuple[str, str]]:
-        if not is_hub_name(self.path):
-            raise UserError(f"{self.path}: no such file (nor a Hub data set's name, 'owner/name')")
+    def _is_file(self) -> bool:
+        return is_there(self.path) or not is_hub_name(self.path)
+
+    def _load_hub(self) -> Table:
         splits = load_hub(self.path, hint="; there is no such file either")
         if "train" not in splits:
             raise UserError(f"{self.path}: no split 'train'; there are {', '.join(splits)}")
-        table = splits["train"]
-        source, target = self._pick(table.header, 0)
-        rows = zip(table.numbers, table.column(source), table.column(target), strict=True)
-        return self._first_targets([self._clean(number, pair) for number, *pair in rows])
+        return splits["train"]
 
-    def _json_rows(self):
-        for number, row in json_objects(self.path, read_text(self.path)):
-            source, target = self._pick(list(row), number)
-            yield number, (row[source], row[target])
-
-    def _table_rows(self):
-        lines = split_lines(read_text(self.path))
-        first = next((line for line in lines if line.strip()), "")
-        delimiter = "," if Path(self.path).suffix == ".csv" else "\t" if "\t" in first else " "
-        quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
-        chosen = None
-        for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            if chosen is None:
-                chosen, is_header = self._table_columns(row, reader.line_num)
-                if is_header:
-                    continue
-            if len(row) <= max(chosen):
-                raise UserError(f"{self.path}, line {reader.line_num}: {len(row)} column(s), {max(chosen) + 1} needed")
-            yield reader.line_num, (row[chosen[0]], row[chosen[1]])
-
-    def _table_columns(self, first: list[str], line: int) -> tuple[tuple[int, int], bool]:
-        """The two columns' indices, and whether the first row is a header."""
-        names = [cell.strip().lower() for cell in first]
+    def _numbers(self, first: list[str]) -> list[str] | None:
+        """The columns' numbers from 1 as their names, if the first line's cells do not look like names."""
+        names = [cell.lower() for cell in first]
         asked = [name for name in (self.source_column, self.target_column) if name]
-        if asked and all(name.isdigit() for name in asked):
-            numbers = [str(number) for number in range(1, len(first) + 1)]
-            return tuple(numbers.index(name) for name in self._pick(numbers, line)), False
-        is_header = bool(asked) or (len(names) == len(set(names)) and sum(name in HEADER_WORDS for name in names) > 1)
-        labels = [cell.strip() for cell in first] if is_header else [str(n) for n in range(1, len(first) + 1)]
-        return tuple(labels.index(name) for name in self._pick(labels, line)), is_header
+        if not asked or all(name.isdigit() for name in asked):
+            is_header = len(names) == len(set(names)) and sum(name in HEADER_WORDS for name in names) > 1
+            if asked or not is_header:
+                return [str(number) for number in range(1, len(first) + 1)]
+        return None
 
-    def _pick(self, names: list[str], line: int) -> tuple[str, str]:
-        """The source and target columns among `names`: as asked, or the only two."""
-        where = f"{self.path}, line {line}" if line else self.path
-        asked = (self.source_column, self.target_column)
+    def _choose(self, table: Table) -> tuple[str, str]:
+        """The source and target columns: as asked, or the only two."""
+        where = f"{self.path}, line 1" if table.unit == "line" else self.path
+        names, asked = table.header, (self.source_column, self.target_column)
         if not any(asked):
             if len(names) == 2:
                 return tuple(names)
             hint = "name two with --source_column and --target_column" if len(names) > 2 else "two are needed"
             raise UserError(f"{where}: {len(names)} column(s) ({', '.join(names)[:80]}); {hint}")
+        if None in asked or asked[0] == asked[1]:
+            raise UserError(f"source_column {asked[0]}, target_column {asked[1]}: give two different columns")
         for name in asked:
             if name not in names:
                 raise UserError(f"{where}: no column '{name}'; there are {', '.join(names)[:80]}")
         return asked
 
-    def _clean(self, line: int, pair: tuple) -> tuple[str, str]:
+    def _clean(self, where: str, pair: list) -> tuple[str, str]:
         if not all(isinstance(cell, str) and cell.strip() for cell in pair):
-            raise UserError(f"{self.path}, line {line}: an empty cell; both columns need text")
-        source, target = (unicodedata.normalize("NFC", cell.strip()) for cell in pair)
+            raise UserError(f"{where}: an empty cell; both columns need text")
+        source, target = (unicodedata.normalize("NFC", check_unicode(cell, where).strip()) for cell in pair)
+        if any(mark in word for word in (source, target) for mark in "\t\r\n"):
+            raise UserError(
+                f"{where}: a tab or line break inside a word; is there a quotation mark too many before it?"
+            )
         longest = max(len(source), len(target))
         if longest > self.max_length:
-            raise UserError(f"{self.path}, line {line}: {longest:,} characters; at most {self.max_length} fit a word")
+            raise UserError(f"{where}: {longest:,} characters; at most {self.max_length} fit a word")
         return source, target
 
     def _first_targets(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

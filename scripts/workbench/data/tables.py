@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,13 +60,16 @@ class Table:
         return f"{self.path}, {self.unit}"
 
 
-def read_table(path: str | Path, literal: bool = False, header: tuple[str, ...] | None = None) -> Table:
+def read_table(
+    path: str | Path, literal: bool = False, name_columns: Callable | None = None, spaces: bool = False
+) -> Table:
     """Reads a file by its suffix, or by its first line if the suffix says nothing.
 
     Args:
         path: CSV (RFC 4180; also with semicolons or tabs), TSV, JSON lines or Parquet.
         literal: a TSV in which quotation marks mean nothing and broken rows happen (GLUE's): these are skipped.
-        header: the columns of a file whose first line names none of them.
+        name_columns: from the first line's cells, the columns' names where it names none; None if it does.
+        spaces: whether a space separates the cells where nothing else does in the first line.
 
     Raises:
         UserError: no such file, no text, no rows, a row with too many or too few cells; names the file and the line.
@@ -80,13 +83,14 @@ def read_table(path: str | Path, literal: bool = False, header: tuple[str, ...] 
     first = first_line(text)
     if suffix in JSON_SUFFIXES or (suffix not in FILE_SUFFIXES and first.startswith("{")):
         return _read_json(path, text)
-    delimiter = _delimiter(first, suffix)
+    delimiter = " " if spaces and not re.search("[,;\t]", first) else _delimiter(first, suffix)
     notes: list[str] = []
-    if delimiter != "\t":
-        records = _quoted_records(path, text, delimiter)
+    if delimiter == "\t" and not literal:
+        records = _tab_records(path, text, notes)
     else:
-        records = _literal_records(text) if literal else _tab_records(path, text, notes)
-    names, records = _take_header(str(path), records, header)
+        is_literal = delimiter in "\t "
+        records = _literal_records(text, delimiter) if is_literal else _quoted_records(path, text, delimiter)
+    names, records = _take_header(str(path), records, name_columns)
     return _from_records(str(path), names, records, literal, notes)
 
 
@@ -206,11 +210,11 @@ def _delimiter(first: str, suffix: str) -> str:
     return max(",;\t", key=first.count)
 
 
-def _literal_records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of a tab-separated file whose quotation marks are part of the text."""
+def _literal_records(text: str, delimiter: str = "\t") -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of a file whose quotation marks are part of the text."""
     for number, line in enumerate(re.finditer(rf"([^{_line_end(text)}]*)(?:{_line_end(text)}|\Z)", text), start=1):
         if line[1].strip("\r "):
-            yield number, line[1].removesuffix("\r").split("\t")
+            yield number, line[1].removesuffix("\r").split(None if delimiter == " " else delimiter)
 
 
 def _line_end(text: str) -> str:
@@ -264,15 +268,15 @@ def _shape(records: Iterable[tuple[int, list[str]]]) -> tuple[int, set[int]]:
     return rows, widths
 
 
-def _take_header(path: str, records: Iterator, header: tuple[str, ...] | None) -> tuple[list[str], Iterator]:
+def _take_header(path: str, records: Iterator, name_columns: Callable | None) -> tuple[list[str], Iterator]:
     """The names of the columns, and the records that are rows."""
     first = next(records, None)
     if first is None:
         raise UserError(f"{path}: an empty file")
     names = [cell.strip() for cell in first[1]]
-    known = {name.casefold() for name in header or ()}
-    if header and len(names) == len(header) and not known & {name.casefold() for name in names}:
-        names, records = list(header), itertools.chain([first], records)
+    given = name_columns(names) if name_columns else None
+    if given:
+        names, records = given, itertools.chain([first], records)
     # pandas writes its index as a column without a name.
     names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
     _check_names(f"{path}, line 1", names)
@@ -293,8 +297,9 @@ def _from_records(path: str, header: list[str], records: Iterator, skip: bool, n
         broken += [(number, len(cells)) for number, cells in chunk if len(cells) != width]
         if broken and not skip:
             number, count = broken[0]
+            first = "first line" if header[0] == "1" else "header"
             raise UserError(
-                f"{path}, line {number}: {count} cell(s), the header has {width} ({', '.join(header)[:80]}); quote a "
+                f"{path}, line {number}: {count} cell(s), the {first} has {width} ({', '.join(header)[:80]}); quote a "
                 "cell with delimiters, quotes or line breaks in it"
             )
         rows = [(number, cells) for number, cells in chunk if len(cells) == width]

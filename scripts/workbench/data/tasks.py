@@ -1,6 +1,7 @@
 """Tasks of sentence classification: registered ones by name, or any file of texts and labels; read, checked, split."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from workbench.arguments import option
@@ -159,13 +160,21 @@ def _own_tables(task: Task, data_dir: str | None) -> dict[str, Table]:
         return {name: _generated_table(task.name, rows) for name, rows in task.generate().items()}
     if data_dir:
         literal = task.submission is not None
-        return {name: read_table(path, literal, task.header) for name, path in _own_files(task, data_dir).items()}
+        files = _own_files(task, data_dir)
+        return {name: read_table(path, literal, partial(_own_header, task)) for name, path in files.items()}
     if not task.hub_id:
         files = ", ".join(task.files.get("train", ()))
         raise UserError(f"{task.name} is not on the Hub: give --data_dir, a folder with its file ({files})")
     tables = load_hub(task.hub_id, task.hub_config, "; or give --data_dir, a folder with its files")
     named = {name: task.hub_splits.get(name, name) for name in SPLITS}
     return {name: tables[hub_name] for name, hub_name in named.items() if hub_name in tables}
+
+
+def _own_header(task: Task, names: list[str]) -> list[str] | None:
+    """The task's columns, if its files come without a header and these cells of a first line are none."""
+    known = {name.casefold() for name in task.header or ()}
+    is_row = len(names) == len(known) and not known & {name.casefold() for name in names}
+    return list(task.header) if is_row else None
 
 
 def _generated_table(name: str, rows: list[tuple[str, str]]) -> Table:

@@ -131,6 +131,12 @@ def decode_words(
     return translations
 
 
+def answer_words(model, tokenizer, pairs) -> tuple[list[str], list[str], list[str]]:
+    """Sources, targets and what the model writes, of a `datasets.Dataset` whose columns are source and target words."""
+    sources, targets = (pairs[name][:] for name in pairs.column_names)
+    return sources, targets, decode_words(model, tokenizer, sources)
+
+
 def text_translator(model, tokenizer, batch_size: int = 256, num_beams: int = 1) -> TextTranslator:
     """A translator of running text over `decode_words`."""
     return TextTranslator(
