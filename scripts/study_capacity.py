@@ -18,15 +18,15 @@ from workbench.arguments import OptimisationArguments, option, parse_arguments
 from workbench.errors import run_main
 from workbench.studies import grid
 from workbench.studies.cells import Cell, StudyArguments, check_axis, one_each
-from workbench.studies.report import Score, Spread, describe_effect, pair_along, write_study_table
+from workbench.studies.report import ScoreColumn, Spread, describe_effect, pair_along, write_study_table
 
 SCRIPT = Path(__file__).parent / "train_translator.py"
 PRESET = "notebook"
 BOTH = ("encoder-decoder", "decoder-only")
 SCORES = (
-    Score("lowest validation loss", "validation", "loss", ".3f"),
-    Score("test word accuracy", "test", "word_accuracy", ".1%"),
-    Score("test character error rate", "test", "cer", ".1%"),
+    ScoreColumn("lowest validation loss", "validation", "loss", ".3f"),
+    ScoreColumn("test word accuracy", "test", "word_accuracy", ".1%"),
+    ScoreColumn("test character error rate", "test", "cer", ".1%"),
 )
 FORMS = {"training words": ",", "parameters": ","} | {score.name: score.form for score in SCORES}
 

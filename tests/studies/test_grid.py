@@ -24,7 +24,7 @@ from workbench.runs.results import RunResults
 from workbench.studies import grid
 from workbench.studies.cells import Cell, StudyArguments, check_axis, one_each, take_shard, with_own
 from workbench.studies.grid import discard, run_grid
-from workbench.studies.report import Score, Spread, describe_effect, pair_along, write_study_table
+from workbench.studies.report import ScoreColumn, Spread, describe_effect, pair_along, write_study_table
 
 
 @dataclass
@@ -378,7 +378,7 @@ def results(loss, seed=0):
     return RunResults({"validation": {"loss": loss}}, {}, {}, {}, seed)
 
 
-LOSS = Score("loss", "validation", "loss", ".2f")
+LOSS = ScoreColumn("loss", "validation", "loss", ".2f")
 
 
 def test_a_spread_is_of_n_seeds():

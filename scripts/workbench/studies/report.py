@@ -30,7 +30,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreColumn:
     """A column of a study's table: `metrics[split][metric]` of each run, and the format to show it in."""
 
     name: str
@@ -67,7 +67,7 @@ def pair_along(runs: dict, axis: str, values: list, where: str) -> dict[str, tup
     }
 
 
-def describe_effect(cause: str, cases: dict[str, tuple[list, list]], scores: tuple[Score, ...]) -> str:
+def describe_effect(cause: str, cases: dict[str, tuple[list, list]], scores: tuple[ScoreColumn, ...]) -> str:
     """A sentence on what one change did to the scores.
 
     Args:
@@ -95,15 +95,21 @@ def write_study_table(path: Path, rows: list[dict[str, object]], forms: dict[str
 
     flat = [{key: value for name, cell in row.items() for key, value in _columns(name, cell)} for row in rows]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(flat[0]), lineterminator="\n")
+    writer = csv.DictWriter(buffer, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
     write_whole(path.with_suffix(".csv"), buffer.getvalue())
-    lines = [list(rows[0]), ["---" if isinstance(cell, str) else "---:" for cell in rows[0].values()]]
-    lines += [[_shown(cell, forms.get(name, "")) for name, cell in row.items()] for row in rows]
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    table = markdown_table(rows, forms)
     write_whole(path.with_suffix(".md"), table + (f"\n{text}\n" if text else ""))
     return table
+
+
+def markdown_table(rows: list[dict[str, object]], forms: dict[str, str]) -> str:
+    """The rows with their numbers formatted; see `write_study_table`."""
+    words = {name for name in rows[0] if all(isinstance(row[name], str) for row in rows)}
+    lines = [list(rows[0]), ["---" if name in words else "---:" for name in rows[0]]]
+    lines += [[_shown(cell, forms.get(name, "")) for name, cell in row.items()] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _columns(name: str, cell) -> list[tuple[str, object]]:
