@@ -1,7 +1,7 @@
 """Is one setting better than another? Runs compared seed by seed and example by example, with a verdict.
 
     python scripts/compare.py runs/full runs/lora
-    python scripts/compare.py 'runs/study/rte-full-seed*' houlsby='runs/study/rte-houlsby-seed*' --output_dir runs/verdict
+    python scripts/compare.py full='runs/study/rte-full-seed*' lora='runs/study/rte-lora-seed*' --output_dir runs/said
 
 Each argument is a setting: a run's folder, a folder with a run per seed, a study's setting (runs/study/rte-full) or a
 glob of runs, with a name and = before it or not. The first is the baseline. Prints a table with the difference to the

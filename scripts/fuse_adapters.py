@@ -5,7 +5,7 @@
 
 The adapters are runs of train_classifier.py with --strategy pfeiffer, other PEFT folders, or AdapterHub's. One run per
 strategy and seed, each in a folder of its own; killed and started again, the study goes on. At the end: table.md and
-table.csv (mean ± sd, n, and the difference to the task's own adapter, paired by seed, with its 95 % interval),
+table.csv (mean ± sd, n, and the difference to the task's own adapter with its 95 % interval and a verdict), scores.png,
 attention.png with attention.json (which adapter each layer attends to), and README.md, which shows them all.
 """
 
@@ -18,9 +18,8 @@ from workbench.classification.intermediate import IntermediateArguments
 from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
 from workbench.strategies.catalogue import FUSIONS, check_adapters, find_strategy
-from workbench.studies import grid
-from workbench.studies.cells import SINGLE_RUN, Cell, StudyArguments, check_axis, shared_options, with_own
-from workbench.studies.report import write_study_table
+from workbench.studies.cells import SINGLE_RUN, StudyArguments, check_axis, shared_options, with_own
+from workbench.studies.study import cell_name, run_study
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 ATTENTION = "fusion"
@@ -47,36 +46,32 @@ def main() -> None:
     arguments = parse_arguments(FusionStudyArguments, __doc__, without=SINGLE_RUN | NO_STAGE)
     check_study(arguments)
     folder, task = Path(arguments.output_dir), arguments.task or Path(arguments.train_file).stem
-    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    strategies = [arguments.strategy, *arguments.fusions]
 
-    # ---- Train: one cell per strategy and seed, the task's own adapters first
-    cells = [
-        Cell(cell_name(strategy, seed), cell_options(strategy, seed, arguments))
-        for strategy in strategies
-        for seed in seeds
-    ]
-    results = run_in_order(cells, len(seeds), arguments)
-    if len(results) < len(cells):
-        print(f"{len(results)} of {len(cells)} runs are finished: start this again when the other shards are\n{folder}")
+    # ---- Train: one run per strategy and seed, the task's own adapters first, which the fusions may need
+    def options(strategy: str, seed: int) -> dict[str, object]:
+        return cell_options(strategy, seed, arguments)
+
+    own = run_study(SCRIPT, [arguments.strategy], options, arguments)
+    fused = own and run_study(SCRIPT, arguments.fusions, options, arguments)
+    if not fused:
         return
-    runs = {strategy: [results[cell_name(strategy, seed)] for seed in seeds] for strategy in strategies}
+    settings = [*own.values(), *fused.values()]
 
-    # ---- Table, figure, and a page that shows them
-    from workbench.classification.fusion_study import FORMS, draw_attention, mean_attention, table_rows, write_page
+    # ---- Table, figures, and a page that shows them
+    from workbench.classification.fusion_study import draw_attention, mean_attention, write_page
+    from workbench.studies.comparison import Comparison
 
-    table = write_study_table(folder / "table", table_rows(runs, arguments.strategy), FORMS)
     adapters, tokens = arguments.adapters, 0
-    if ATTENTION in runs:
-        attention = {seed: mean_attention(folder / cell_name(ATTENTION, seed)) for seed in seeds}
+    if ATTENTION in fused:
+        seeds = zip(fused[ATTENTION].seeds, fused[ATTENTION].folders, strict=True)
+        attention = {seed: mean_attention(run) for seed, run in seeds}
         _, adapters, _, tokens = attention[arguments.seed]
         title = f"{task}: attention over the adapters, {tokens:,} validation tokens, n = {len(attention)}"
         draw_attention(attention, folder / "attention.png", title)
-    write_page(folder, task, runs, adapters, arguments.model_name_or_path, table, tokens)
-    print(
-        f"\n{table}\nREADME.md, table.md, table.csv, {'attention.png, ' if tokens else ''}and a folder per run are in"
-    )
-    print(folder)
+    part = Comparison.of(task, settings, arguments.strategy)
+    print(f"\n{write_page(folder, part, adapters, arguments.model_name_or_path, tokens)}")
+    figures = "scores.png, attention.png" if tokens else "scores.png"
+    print(f"README.md, study.json, table.md, table.csv, {figures} and a folder per run are in\n{folder}")
 
 
 def check_study(arguments: FusionStudyArguments) -> None:
@@ -119,18 +114,6 @@ def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> d
         own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []
         options["adapters"] = [*own, *(arguments.adapters or [])]
     return with_own(options, arguments.strategy_options.get(strategy), ClassifierArguments, strategy)
-
-
-def run_in_order(cells: list[Cell], first: int, arguments: FusionStudyArguments) -> dict:
-    """Runs the `first` cells, and the others when these are all finished: a fusion may need what they leave."""
-    results = grid.run_grid(SCRIPT, cells[:first], arguments)
-    if len(results) < first:
-        return results
-    return results | grid.run_grid(SCRIPT, cells[first:], arguments)
-
-
-def cell_name(strategy: str, seed: int) -> str:
-    return f"{strategy.replace(':', '_')}-seed{seed}"
 
 
 if __name__ == "__main__":

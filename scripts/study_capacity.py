@@ -5,8 +5,9 @@
 
 Trains the `notebook` preset with its published settings, one run per folder of output_dir; killed and started again,
 it goes on. Beside each encoder-decoder stands a decoder-only model of as many blocks and, to within a per cent or so,
-as many parameters. At the end: table.md and table.csv (mean ± sd over the seeds), runs.csv, figures of the losses per
-gradient step (by_hidden_size.png, by_data_set.png, by_architecture.png), and what the numbers say in a few sentences.
+as many parameters. At the end: table.md (mean ± sd over the seeds, differences with verdicts), settings.md, runs.csv,
+scores.png, the losses per gradient step (by_hidden_size.png, by_data_set.png, by_architecture.png), study.json, and
+README.md, which shows them all and says what the numbers say.
 """
 
 from dataclasses import dataclass, fields
@@ -16,9 +17,9 @@ from pathlib import Path
 
 from workbench.arguments import OptimisationArguments, option, parse_arguments
 from workbench.errors import run_main
-from workbench.studies import grid
-from workbench.studies.cells import Cell, StudyArguments, check_axis, one_each
+from workbench.studies.cells import StudyArguments, check_axis, one_each
 from workbench.studies.report import ScoreColumn, Spread, describe_effect, pair_along, write_study_table
+from workbench.studies.study import run_study
 
 SCRIPT = Path(__file__).parent / "train_translator.py"
 PRESET = "notebook"
@@ -63,8 +64,9 @@ class Setting:
     hidden_size: int
     architecture: str
 
-    def cell(self, seed: int) -> str:
-        return f"{self.dataset_size}-{self.hidden_size}-{self.architecture}-seed{seed}"
+    @property
+    def name(self) -> str:
+        return f"{self.dataset_size}-{self.hidden_size}-{self.architecture}"
 
 
 def main() -> None:
@@ -77,30 +79,31 @@ def main() -> None:
         arguments.num_train_epochs = [100.0 if size < 64 else 50.0 for size in arguments.hidden_sizes]
     if arguments.train_batch_size is None:
         arguments.train_batch_size = [{"small": 64, "large": 512}[size] for size in arguments.dataset_sizes]
-    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     points = product(arguments.dataset_sizes, arguments.hidden_sizes, arguments.architectures)
     options = {(setting := Setting(*point)): cell_options(setting, arguments) for point in points}
 
-    # ---- Train: one cell per setting and seed
-    cells = [Cell(setting.cell(seed), options[setting] | {"seed": seed}) for seed in seeds for setting in options]
-    results = grid.run_grid(SCRIPT, cells, arguments)
-    folder = Path(arguments.output_dir)
-    if len(results) < len(cells):
-        print(f"{len(results)} of {len(cells)} runs are finished: start this again when the other shards are\n{folder}")
+    # ---- Train: one run per setting and seed
+    by_name = {setting.name: options[setting] for setting in options}
+    found = run_study(SCRIPT, list(by_name), lambda name, _: by_name[name], arguments)
+    if found is None:
         return
-    runs = {setting: [results[setting.cell(seed)] for seed in seeds] for setting in options}
+    folder, runs = Path(arguments.output_dir), {setting: found[setting.name].runs for setting in options}
 
-    # ---- Table, and what it says
+    # ---- Table of every run, figures, and a page that shows them
+    from workbench.translation.capacity_study import draw_figures, write_page
+
     write_study_table(folder / "runs", [row(s, options[s], [run]) for s in runs for run in runs[s]], FORMS)
+    settings = write_study_table(folder / "settings", [row(s, options[s], runs[s]) for s in runs], FORMS)
+    figures = draw_figures(folder, {s: [path.name for path in found[s.name].folders] for s in runs})
+    for setting in runs:
+        found[setting.name].name = f"{setting.architecture}, {options[setting]['hidden_size']} wide"
+    by_data = {size: [found[s.name] for s in runs if s.dataset_size == size] for size in arguments.dataset_sizes}
     text = sentences(runs, arguments)
-    table = write_study_table(folder / "table", [row(s, options[s], runs[s]) for s in runs], FORMS, text)
-    print(f"\n{table}\n{text}\n")
-
-    # ---- Figures
-    from workbench.translation.capacity_study import draw_figures
-
-    draw_figures(folder, {setting: [setting.cell(seed) for seed in seeds] for setting in runs})
-    print(f"table.md, table.csv, runs.csv, the figures and a folder per run are in\n{folder}")
+    pictures = "\n\n".join(f"![Losses by gradient step]({name})" for name in figures)
+    table = write_page(folder, "What width, data and architecture do", by_data, (settings, text, pictures))
+    print(f"\n{table}\n{settings}\n{text}\n")
+    print("README.md, study.json, table.md, settings.md and runs.csv, the figures and a folder per run are in")
+    print(folder)
 
 
 def cell_options(setting: Setting, arguments: CapacityArguments) -> dict[str, object]:

@@ -1,12 +1,13 @@
-"""Which way of reusing a pretrained encoder serves which task? Tasks × strategies × seeds, compared seed by seed.
+"""Which way of reusing a pretrained encoder serves which task? Encoders × tasks × strategies × seeds, with verdicts.
 
     python scripts/study_strategies.py scripts/recipes/strategies.yaml
     python scripts/study_strategies.py --tasks rte mrpc --strategies full houlsby --seeds 3 --output_dir runs/mine
 
 One run of train_classifier.py per cell, each in a folder of its own; killed and started again, the study goes on, and
-`--shard 0/4` gives a quarter of the cells to this machine. At the end: table.md and table.csv (mean ± sd, n, trained
-parameters, time and memory, and the difference to full fine-tuning, paired by seed, with its 95 % interval), frozen.md
-(frozen against fine-tuned), trade_off.png (score against trained parameters) and README.md, which shows them all.
+`--shard 0/4` gives a quarter of the cells to this machine. At the end: table.md and table.csv (mean ± sd, n, the
+difference to full fine-tuning with its 95 % interval and a verdict, trained parameters, time and memory), scores.png
+(every seed), trade_off.png (score against trained parameters), study.json, and README.md, which shows them all.
+`--model_name_or_path a b c` compares encoders: what their pretraining data do is then one command.
 """
 
 import re
@@ -20,13 +21,12 @@ from workbench.classification.intermediate import check_intermediate
 from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
 from workbench.strategies.catalogue import check_adapters, find_strategy
-from workbench.studies import grid
-from workbench.studies.cells import SINGLE_RUN, Cell, StudyArguments, check_axis, shared_options, with_own
-from workbench.studies.report import write_study_table
+from workbench.studies.cells import SINGLE_RUN, StudyArguments, check_axis, shared_options, with_own
+from workbench.studies.study import run_study
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 STRATEGIES = "scratch frozen feature_mix full lora houlsby houlsby_unshared houlsby_3shared pfeiffer".split()
-AXES = {"task", "strategy"}
+AXES = {"task", "strategy", "model_name_or_path"}
 
 
 @dataclass
@@ -36,6 +36,9 @@ class StrategiesArguments(StudyArguments, ClassifierArguments):
     output_dir: str = option("runs/strategies", "folder of the study: one run per cell, the tables and the figure")
     tasks: list[str] = option(
         list, "tasks by name (default: verbal_arithmetic; with a --train_file, what that file's task is to be called)"
+    )
+    model_name_or_path: list[str] = option(
+        lambda: ["bert-base-uncased"], "one encoder, or several to compare: folders, or names on the Hub"
     )
     strategies: list[str] = option(lambda: list(STRATEGIES), "see train_classifier.py --strategy list")
     seeds: int = option(3, "runs per task and strategy, with the seeds that follow the first")
@@ -48,8 +51,7 @@ def main() -> None:
     arguments = parse_arguments(StrategiesArguments, __doc__, without=SINGLE_RUN | AXES)
     arguments.tasks = arguments.tasks or [Path(arguments.train_file or "verbal_arithmetic").stem]
     check_axes(arguments)
-    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    points = list(product(arguments.tasks, arguments.strategies))
+    points = list(product(arguments.model_name_or_path, arguments.tasks, arguments.strategies))
     options = {point: cell_options(*point, arguments) for point in points}
     for point in points:
         run = ClassifierArguments(**options[point])
@@ -57,41 +59,28 @@ def main() -> None:
         check_intermediate(run)
 
     # ---- What is wrong with the data is told before the first run
-    for options_of_task in {task: options[task, arguments.strategies[0]] for task in arguments.tasks}.values():
-        tell_data(options_of_task)
-
-    # ---- Train: one cell per task, strategy and seed
-    cells = [Cell(cell_name(*point, seed), options[point] | {"seed": seed}) for seed in seeds for point in points]
-    results = grid.run_grid(SCRIPT, cells, arguments)
-    folder = Path(arguments.output_dir)
-    if len(results) < len(cells):
-        print(f"{len(results)} of {len(cells)} runs are finished: start this again when the other shards are\n{folder}")
-        return
-    runs = {point: [results[cell_name(*point, seed)] for seed in seeds] for point in points}
-
-    # ---- Tables, figure, and a page that shows them
-    from workbench.classification.strategies_study import FORMS, draw_trade_off, frozen_rows, table_rows, write_page
-
-    table = write_study_table(folder / "table", table_rows(runs), FORMS)
-    frozen = frozen_rows(runs)
-    frozen_table = write_study_table(folder / "frozen", frozen, FORMS) if frozen else ""
-    draw_trade_off(runs, folder / "trade_off.png")
-    write_page(folder, runs, arguments.model_name_or_path, table, frozen_table)
-    print(f"\n{table}\n{frozen_table}")
     for task in arguments.tasks:
-        print(describe_majority(task, runs[task, arguments.strategies[0]][0]))
-    print(f"README.md, table.md, table.csv, trade_off.png and a folder per run are in\n{folder}")
+        tell_data(options[arguments.model_name_or_path[0], task, arguments.strategies[0]])
 
+    # ---- Train: one run per encoder, task, strategy and seed
+    names = {point: point_name(*point, arguments) for point in points}
+    by_name = {names[point]: options[point] for point in points}
+    found = run_study(SCRIPT, list(by_name), lambda name, _: by_name[name], arguments)
+    if found is None:
+        return
+    tasks = {task: [] for task in arguments.tasks}
+    for model, task, strategy in points:
+        setting = found[names[model, task, strategy]]
+        setting.name = setting_name(model, strategy, arguments)
+        tasks[task].append(setting)
 
-def describe_majority(task: str, run) -> str:
-    """The score of always answering the commonest class, which every other is to be held against; or nothing."""
-    from workbench.classification.classwise import describe_scores
-    from workbench.classification.strategies_study import reported
+    # ---- Tables, figures, and a page that shows them
+    from workbench.classification.strategies_study import compare_tasks, write_page
 
-    majority, split = run.facts.get("majority"), reported([run])
-    if not majority:
-        return ""
-    return f"{task}, {split}: always '{majority['class']}', commonest in training: {describe_scores(majority[split])}"
+    folder = Path(arguments.output_dir)
+    print(f"\n{write_page(folder, arguments.model_name_or_path, compare_tasks(tasks))}")
+    print("README.md, study.json, table.md, table.csv, scores.png, trade_off.png and a folder per run are in")
+    print(folder)
 
 
 def tell_data(options: dict[str, object]) -> None:
@@ -116,6 +105,11 @@ def check_axes(arguments: StrategiesArguments) -> None:
         raise UserError(f"tasks: {', '.join(arguments.tasks)}: a --train_file is one task; give it one name or none")
     for name in arguments.strategies:
         find_strategy(name)
+    check_axis(arguments, "model_name_or_path", tuple(arguments.model_name_or_path))
+    if len({Path(model).name for model in arguments.model_name_or_path}) < len(arguments.model_name_or_path):
+        raise UserError(
+            "model_name_or_path: two encoders have the same name; rename a folder, so that runs can be told apart"
+        )
     for axis in ("tasks", "strategies"):
         values = getattr(arguments, axis)
         check_axis(arguments, axis, tuple(values))
@@ -124,10 +118,11 @@ def check_axes(arguments: StrategiesArguments) -> None:
             raise UserError(f"options for {sorted(extra)[0]}, which is not among the {axis}: {', '.join(values)}")
 
 
-def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> dict[str, object]:
-    """What train_classifier.py is told for one task and strategy; the seed comes later."""
+def cell_options(model: str, task: str, strategy: str, arguments: StrategiesArguments) -> dict[str, object]:
+    """What train_classifier.py is told for one encoder, task and strategy; the seed comes later."""
     options = shared_options(arguments, ClassifierArguments, without=AXES)
-    options |= {"strategy": strategy, "task": task if arguments.train_file is None else None}
+    options |= {"model_name_or_path": model, "strategy": strategy}
+    options["task"] = task if arguments.train_file is None else None
     if arguments.train_file is None and find_task(task).generate:
         options["data_dir"] = None
     options["adapters"] = arguments.adapters if find_strategy(strategy).takes_adapters else None
@@ -136,8 +131,14 @@ def cell_options(task: str, strategy: str, arguments: StrategiesArguments) -> di
     return with_own(options, own, ClassifierArguments, f"{task}, {strategy}")
 
 
-def cell_name(task: str, strategy: str, seed: int) -> str:
-    return f"{task}-{strategy.replace(':', '_')}-seed{seed}"
+def point_name(model: str, task: str, strategy: str, arguments: StrategiesArguments) -> str:
+    """The beginning of the runs' folders' names; the encoder is in it where there are several."""
+    parts = [task, strategy]
+    return "-".join(parts if len(arguments.model_name_or_path) == 1 else [Path(model).name, *parts])
+
+
+def setting_name(model: str, strategy: str, arguments: StrategiesArguments) -> str:
+    return strategy if len(arguments.model_name_or_path) == 1 else f"{Path(model).name}: {strategy}"
 
 
 if __name__ == "__main__":

@@ -208,7 +208,11 @@ def run_cell_here(patch):
 def test_a_study_ends_in_a_table_paired_by_seed(study):
     with (study / "table.csv").open() as file:
         rows = {row["strategy"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["pfeiffer", "fusion", "average_fusion"] and rows["fusion"]["n"] == "2"
+    assert (
+        list(rows) == ["majority class", "pfeiffer", "fusion", "average_fusion"]
+        and rows.pop("majority class")
+        and rows["fusion"]["n"] == "2"
+    )
     scores = {
         name: [RunResults.read(study / f"{name}-seed{seed}").metrics["test"]["accuracy"] for seed in (0, 1)]
         for name in rows

@@ -136,7 +136,7 @@ def test_over_seeds_the_table_has_mean_and_spread():
 def test_the_figures_hold_every_run(tmp_path):
     cells = {}
     for setting in fake_runs():
-        cells[setting] = [setting.cell(seed) for seed in (0, 1)]
+        cells[setting] = [f"{setting.name}-seed{seed}" for seed in (0, 1)]
         for name in cells[setting]:
             losses = [[step, setting.hidden_size / step] for step in (10, 20, 30)]
             (tmp_path / name).mkdir()
@@ -196,7 +196,7 @@ def wait_for_checkpoints(folder, count, seconds=300):
 
 
 def check_learned(folder, said):
-    rows = list(csv.DictReader((folder / "table.csv").open()))
+    rows = list(csv.DictReader((folder / "settings.csv").open()))
     losses = {int(row["hidden size"]): float(row["lowest validation loss"]) for row in rows}
     assert 1.2 < losses[8] < 2.8 and losses[32] < 0.8 * losses[8]
     curves = json.loads((folder / "by_hidden_size.json").read_text())["small data set"]
@@ -205,5 +205,5 @@ def check_learned(folder, said):
         assert [step for step, _ in validation] == [40, 80, 120, 160, 200]
         assert min(loss for _, loss in validation) == pytest.approx(losses[width], rel=1e-5)
     sentence = "Changing the encoder-decoder's hidden size from 8 to 32 lowered the lowest validation loss from"
-    assert sentence in said and sentence in (folder / "table.md").read_text()
+    assert sentence in said and sentence in (folder / "README.md").read_text()
     assert (folder / "by_hidden_size.png").exists() and not (folder / "by_data_set.png").exists()

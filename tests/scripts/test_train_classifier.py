@@ -191,10 +191,14 @@ def test_a_study_killed_at_random_ends_in_the_same_table(tmp_path, table, encode
             found = list(csv.DictReader(file))
         return [{key: value for key, value in row.items() if not key.startswith(measured)} for row in found]
 
-    assert rows(killed) == rows(whole) and len(rows(whole)) == 2
-    assert float(rows(whole)[1]["value"]) > float(rows(whole)[0]["value"]) - 0.2
+    assert rows(killed) == rows(whole) and len(rows(whole)) == 3
+    majority, frozen, full = (float(row["value"]) for row in rows(whole))
+    assert full > frozen - 0.2 and full > majority
+    study = json.loads((whole / "study.json").read_text())["parts"][0]
+    assert study["baseline"] == "full" and study["reference"]["value"] == majority
+    assert {row["setting"]: row["mean"] for row in study["rows"]} == {"frozen": frozen, "full": full}
     page = (whole / "README.md").read_text()
-    assert "trade_off.png" in page and "Frozen or fine-tuned" in page
+    assert "trade_off.png" in page and "scores.png" in page and "cannot tell: frozen" in page
     assert (whole / "trade_off.png").stat().st_size > 10_000
 
 
@@ -202,9 +206,9 @@ def test_a_study_gives_each_run_what_it_can_use():
     import study_strategies
 
     asked = study_strategies.StrategiesArguments(data_dir="glue", adapters=["a", "b"])
-    generated = study_strategies.cell_options("verbal_arithmetic", "full", asked)
+    generated = study_strategies.cell_options("encoder", "verbal_arithmetic", "full", asked)
     assert generated["data_dir"] is None and generated["adapters"] is None
-    fused = study_strategies.cell_options("rte", "fusion", asked)
+    fused = study_strategies.cell_options("encoder", "rte", "fusion", asked)
     assert fused["data_dir"] == "glue" and fused["adapters"] == ["a", "b"] and fused["learning_rate"] == 5e-5
 
 

@@ -6,35 +6,10 @@ from pathlib import Path
 import numpy
 import torch
 
-from workbench.files import write_whole
-from workbench.runs.metrics import metric_name
-from workbench.runs.results import RunResults
-from workbench.studies.report import Spread
+from workbench.studies.comparison import Comparison
+from workbench.studies.page import write_study
 
-from .strategies_study import Difference, reported, score_name, values_of
-
-FORMS = {"value": ".4f", "n": ",.0f", "trained parameters": ",.0f", "seconds per epoch": ".1f"}
-
-Runs = dict[str, list[RunResults]]
-
-
-def table_rows(runs: Runs, single: str) -> list[dict[str, object]]:
-    """A row per strategy, with its difference to the strategy `single`, paired by seed."""
-    return [_row(strategy, found, runs, single) for strategy, found in runs.items()]
-
-
-def _row(strategy: str, found: list[RunResults], runs: Runs, single: str) -> dict[str, object]:
-    scores = values_of(found)
-    against = "" if strategy == single else str(Difference.of(scores, values_of(runs[single])))
-    return {
-        "strategy": strategy,
-        "score": f"{metric_name(score_name(found))}, {reported(found)}",
-        "value": Spread.of(scores),
-        "n": len(found),
-        f"difference to {single} [95 %]": against,
-        "trained parameters": found[0].parameters["trainable"],
-        "seconds per epoch": Spread.of(run.seconds["epoch"] for run in found),
-    }
+from .strategies_study import describe_sizes
 
 
 @torch.inference_mode()
@@ -111,24 +86,14 @@ def draw_attention(attention: dict[int, tuple], path: Path, title: str) -> None:
     save_figure(figure, path, data)
 
 
-def write_page(folder: Path, task: str, runs: Runs, adapters: list[str], model: str, table: str, tokens: int) -> None:
-    """`README.md` of the study: what was compared, the table and the figure (`tokens` of 0: there is none)."""
-    found = next(iter(runs.values()))
-    sizes = ", ".join(f"{size:,} {split}" for split, size in found[0].splits.items())
-    seeds = ", ".join(str(run.seed) for run in found)
+def write_page(folder: Path, part: Comparison, adapters: list[str], model: str, tokens: int) -> str:
+    """The study's page, table and figure (`tokens` of 0: there is none of the attention); returns the table."""
     name = Path(model).name if Path(model).is_dir() else model
-    figure = [
+    figure = (
         f"What each layer of the learned fusion attends to: mean weights over the {tokens:,} tokens of the validation "
         f"split that are not padding, and over the seeds; {1 / len(adapters):.2f} would be even.",
         "![Attention of each layer over the adapters](attention.png)",
-    ]
-    text = [
-        f"# {task}: an adapter of its own, or a fusion of {len(adapters)}?",
-        f"{name}; {sizes} examples; fused are the frozen adapters {', '.join(adapters)}.",
-        table,
-        f"Mean ± sample standard deviation over the seeds {seeds}. The weights are those of the best epoch on the "
-        "validation split; where that is also the split shown, all scores are a little high. Differences are paired by "
-        "seed; in brackets the 95 % interval of their mean (Student's t).",
-        *(figure if tokens else []),
-    ]
-    write_whole(folder / "README.md", "\n\n".join(part.strip() for part in text) + "\n")
+    )
+    intro = f"{describe_sizes(part)}\n- encoder: {name}; fused are the frozen adapters {', '.join(adapters)}"
+    title = f"{part.name}: an adapter of its own, or a fusion of {len(adapters)}?"
+    return write_study(folder, title, [part], "strategy", intro, figure if tokens else ())

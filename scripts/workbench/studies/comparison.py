@@ -146,14 +146,11 @@ class Comparison:
 
     @property
     def majority(self) -> float | None:
-        """The accuracy of answering the commonest class of the split always; None where that is not known."""
+        """The accuracy of always answering the training split's commonest class; None where that is not known."""
         if self.metric != "accuracy":
             return None
-        answers = next((one.answers[0][self.split] for one in self.settings if one.answers), None)
-        if answers is not None:
-            return max(Counter(answers.labels).values()) / len(answers.labels)
-        shares = [dataset_of(run).get("majority") for one in self.settings for run in one.runs]
-        return next((share[self.split] for share in shares if share and self.split in share), None)
+        told = ((run.facts or {}).get("majority") or {} for one in self.settings for run in one.runs)
+        return next((its[self.split]["accuracy"] for its in told if self.split in its), None)
 
 
 def check_same_data(settings: list[Setting], split: str, metric: str) -> None:

@@ -31,7 +31,7 @@ class Example:
 
 
 def find_examples(part: Comparison, count: int) -> tuple[list[Example], list[Example]]:
-    """Up to `count` examples that the settings differ on most, by the share of their runs, and that all are wrong on."""
+    """Up to `count` examples on which settings differ most, by the share of their runs, and on which all are wrong."""
     shares, answers = {}, {}
     guide = _guide(part)
     for setting in part.settings:

@@ -56,7 +56,7 @@ def _draw_part(axis, part: dict) -> None:
 
 
 def _draw_row(axis, place: int, row: dict) -> None:
-    """The interval as a line, the mean as a stroke across it, the seeds as dots beside one another, the mean in words."""
+    """The interval as a line, the mean as a stroke across it and in words, the seeds as dots beside one another."""
     colour = COLOURS.get(row["verdict"], COLOURS[""])
     if row["low"] is not None:
         axis.plot((row["low"], row["high"]), (place, place), color=colour, linewidth=2, alpha=0.45, zorder=1)

@@ -85,10 +85,8 @@ def _part_sentences(part: Comparison) -> list[str]:
         )
     if part.majority is not None:
         below = [one.name for one in part.settings if _mean(one, part) <= part.majority]
-        text.append(
-            f"Always answering the commonest class of {part.name} is right in {part.majority:.1%} of the examples"
-            + (f"; not better than that: {', '.join(below)}." if below else ".")
-        )
+        told = f"; not better than that: {', '.join(below)}." if below else "."
+        text.append(f"Always answering {part.name}'s commonest training class is right in {part.majority:.1%}{told}")
     return text
 
 
@@ -120,8 +118,8 @@ def _method(parts: list[Comparison]) -> str:
     single = " One run says nothing about other seeds: cannot tell." if any(d.seeds < 2 for d in differences) else ""
     few = f" {SIGN_TEST_NOTE}" if any(1 < d.seeds <= 5 for d in differences) else ""
     return (
-        f"Values are mean ± sample standard deviation; in brackets the 95 % interval of the difference ({'; '.join(methods)}"
-        f"); verdicts are at 0.05 after Holm's correction over the settings of a task.{single}{few}"
+        "Values are mean ± sample standard deviation; in brackets the 95 % interval of the difference "
+        f"({'; '.join(methods)}); verdicts are at 0.05 after Holm's correction over a task's settings.{single}{few}"
     )
 
 

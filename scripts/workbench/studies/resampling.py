@@ -1,4 +1,4 @@
-"""Scores of runs under resamples of their examples: every resample is a weight per example, and a score a formula of them.
+"""Scores of runs under resamples of their examples: a resample is a weight per example, a score a formula of weights.
 
 All formulas give, for weights of 1, what `workbench.runs.metrics` gives for the examples themselves.
 """

@@ -1,6 +1,5 @@
 """Which runs a person means: a run's folder, a folder of seeds, a study's setting, or a glob of runs."""
 
-import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +51,8 @@ def find_runs(text: str) -> tuple[str, list[Path]]:
     elif path.is_dir():
         folders = _runs_in(path)
     else:
-        found = [Path(one) for one in (*glob.glob(pattern), *glob.glob(f"{glob.escape(pattern)}-seed*"))]
+        root, below = Path(path.anchor or "."), str(path.relative_to(path.anchor))
+        found = [*root.glob(below), *root.glob(f"{below}-seed*")] if path.name else []
         folders = sorted((one for one in found if _is_run(one)), key=_seed_order)
     if not folders:
         raise UserError(f"{pattern}: no run with a {RESULTS_FILE}{_suggestion(path)}")

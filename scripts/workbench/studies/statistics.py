@@ -12,7 +12,7 @@ and the interval at the level 1 - a is D ± h with, t(f) being Student's quantil
 
     h² = t(m - 1)² V + t(n - 1)² max(0, (S² - 3/4 r) / n)      for m examples
 
-Each part has the quantile that its own degrees of freedom call for (as in Cochran's approximation, Biometrics 20, 1964).
+Each part has the quantile that its own degrees of freedom call for (as Cochran has it, Biometrics 20, 1964).
 Subtracting all of r is too little interval where seeds differ much, subtracting none is too much where they do not;
 `python scripts/benchmark.py statistics` measures the coverage, and that of plainer methods. Runs without their answers
 have V = 0: their interval is over the seeds alone (paired t), for this test set.
@@ -98,7 +98,7 @@ class Estimate:
 
     @property
     def p_value(self) -> float:
-        """The lowest level whose interval leaves 0 out; 1 for one pair of runs, which says nothing about other seeds."""
+        """The lowest level whose interval leaves 0 out; 1 for one pair of runs, which tells nothing of other seeds."""
         if self.seeds < 2 or self.interval is None or self.mean == 0:
             return 1.0
         lowest = 1e-12

@@ -1,4 +1,4 @@
-"""The capacity study's figures: loss curves of many runs, in panels that share their axes."""
+"""The capacity study's page: word accuracy with verdicts, and loss curves in panels that share their axes."""
 
 import json
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 
 from workbench.runs.figures import save_figure
+from workbench.studies.comparison import Comparison, Setting
+from workbench.studies.page import write_study
 
 matplotlib.use("Agg")
 
@@ -58,12 +60,30 @@ def plot_loss_panels(runs: list[RunCurves], path: Path, title: str) -> None:
     save_figure(figure, path, data)
 
 
-def draw_figures(folder: Path, cells: dict) -> None:
+def write_page(folder: Path, title: str, settings: dict[str, list[Setting]], more: tuple[str, ...]) -> str:
+    """The study's page, its table with verdicts, and every seed's word accuracy; returns the table.
+
+    Args:
+        settings: data set -> its settings, of which all others are compared with the last encoder-decoder.
+        more: stands at the page's end.
+    """
+    parts = []
+    for size, found in settings.items():
+        names = [setting.name for setting in found]
+        baseline = next((name for name in reversed(names) if name.startswith("encoder-decoder")), names[-1])
+        parts.append(Comparison.of(f"{size} data set", found, baseline, "test", "word_accuracy"))
+    return write_study(folder, title, parts, more=more)
+
+
+def draw_figures(folder: Path, cells: dict) -> list[str]:
     """by_hidden_size.png, by_data_set.png and by_architecture.png; one with nothing to compare is left out.
 
     Args:
         folder: the study's; its cells hold `curves.json`.
         cells: setting (`dataset_size`, `hidden_size`, `architecture`) -> names of its cells, one per seed.
+
+    Returns:
+        The names of the files.
     """
     first = next(iter(cells)).architecture
     views = {
@@ -86,6 +106,7 @@ def draw_figures(folder: Path, cells: dict) -> None:
             None,
         ),
     }
+    drawn = []
     for name, (panel, label, title, only) in views.items():
         runs = [
             RunCurves(panel.format(s=setting), label.format(s=setting), _read_losses(folder / cell))
@@ -95,6 +116,8 @@ def draw_figures(folder: Path, cells: dict) -> None:
         ]
         if len({run.label for run in runs}) > 1:
             plot_loss_panels(runs, folder / f"{name}.png", title)
+            drawn.append(f"{name}.png")
+    return drawn
 
 
 def _read_losses(folder: Path) -> dict[str, list[tuple[int, float]]]:
