@@ -5,7 +5,7 @@ A guess goes by the usual names first, and where these do not settle it by what 
 
 import re
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 from workbench.errors import UserError, nearest
 
@@ -265,9 +265,8 @@ def _parts(name: str) -> set[str]:
 
 def _cells(table: Table, name: str) -> list[str]:
     """The column's cells as texts, of a long table some thousands at even distances; missing ones are empty."""
-    place = table.header.index(name)
-    rows = table.rows[:: max(1, len(table.rows) // ROWS_LOOKED_AT)]
-    return ["" if row[place] is None else str(row[place]).strip() for row in rows]
+    cells = islice(table.cells(name), 0, None, max(1, len(table) // ROWS_LOOKED_AT))
+    return ["" if cell is None else str(cell).strip() for cell in cells]
 
 
 def _is_number(cell: str) -> bool:
