@@ -77,7 +77,8 @@ def main() -> None:
         raise UserError(str(error)) from error
 
     # ---- Train
-    training_arguments = make_training_arguments(arguments, len(splits["train"]))
+    # The rate ends at zero: the last epoch's weights are the ones to keep.
+    training_arguments = make_training_arguments(arguments, len(splits["train"]), load_best_model_at_end=False)
     folder = open_run(arguments)
     parameters, sizes = results.count_parameters(model), {name: len(part) for name, part in splits.items()}
     if is_main_process():
@@ -153,18 +154,21 @@ class MaskingCollator:
 
     def __call__(self, examples: list[dict]) -> dict:
         import torch
+        from torch.nn.utils.rnn import pad_sequence
 
-        ids = self.tokenizer.pad([{"input_ids": example["input_ids"]} for example in examples], return_tensors="pt")
+        def padded(name: str, value: int) -> torch.Tensor:
+            rows = [torch.tensor(example[name]) for example in examples]
+            return pad_sequence(rows, batch_first=True, padding_value=value)
+
+        ids = padded("input_ids", self.tokenizer.pad_token_id)
+        mask = (ids != self.tokenizer.pad_token_id).long()
         if "labels" in examples[0]:
-            longest = ids["input_ids"].shape[1]
-            rows = [[*row["labels"], *[IGNORED] * (longest - len(row["labels"]))] for row in examples]
-            return {**ids, "labels": torch.tensor(rows)}
-        words = ids["input_ids"] >= len(SPECIAL)
-        hidden = words & (torch.rand(words.shape) < self.share)
-        labels = ids["input_ids"].masked_fill(~hidden, IGNORED)
+            return {"input_ids": ids, "attention_mask": mask, "labels": padded("labels", IGNORED)}
+        hidden = (ids >= len(SPECIAL)) & (torch.rand(ids.shape) < self.share)
+        labels = ids.masked_fill(~hidden, IGNORED)
         return {
-            **ids,
-            "input_ids": ids["input_ids"].masked_fill(hidden, self.tokenizer.mask_token_id),
+            "input_ids": ids.masked_fill(hidden, self.tokenizer.mask_token_id),
+            "attention_mask": mask,
             "labels": labels,
         }
 

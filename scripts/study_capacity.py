@@ -41,12 +41,8 @@ class CapacityArguments(StudyArguments, OptimisationArguments):
     dataset_sizes: list[str] = option(lambda: ["small", "large"], "which generated pairs")
     architectures: list[str] = option(lambda: list(BOTH), "encoder-decoder, decoder-only, or both")
     layers: int = option(4, "blocks in the encoder, and in the decoder; the decoder-only model has twice as many")
-    num_train_epochs: list[float] | None = option(
-        None, "most passes: one for all, or one per hidden size (default: 100, from hidden size 64 on 50)"
-    )
-    train_batch_size: list[int] | None = option(
-        None, "examples per step: one for all, or one per data set (default: 64 on small, 512 on large)"
-    )
+    num_train_epochs: list[float] = option(lambda: [100.0, 50.0], "most passes: one for all, or one per hidden size")
+    train_batch_size: list[int] = option(lambda: [64, 512], "examples per step: one for all, or one per data set")
     learning_rate: float = option(5e-4, "learning rate of the first epoch")
     lr_decay_per_epoch: float = option(0.99, "multiply the rate by this after each epoch (0: by lr_scheduler_type)")
     warmup_steps: int = option(0, "steps of linear rise to the highest rate")
@@ -75,10 +71,7 @@ def main() -> None:
     check_axis(arguments, "dataset_sizes", ("small", "large"))
     check_axis(arguments, "architectures", BOTH)
     check_axis(arguments, "hidden_sizes")
-    if arguments.num_train_epochs is None:
-        arguments.num_train_epochs = [100.0 if size < 64 else 50.0 for size in arguments.hidden_sizes]
-    if arguments.train_batch_size is None:
-        arguments.train_batch_size = [{"small": 64, "large": 512}[size] for size in arguments.dataset_sizes]
+    follow_axes(arguments)
     points = product(arguments.dataset_sizes, arguments.hidden_sizes, arguments.architectures)
     options = {(setting := Setting(*point)): cell_options(setting, arguments) for point in points}
 
@@ -104,6 +97,15 @@ def main() -> None:
     print(f"\n{table}\n{settings}\n{text}\n")
     print("README.md, study.json, table.md, settings.md and runs.csv, the figures and a folder per run are in")
     print(folder)
+
+
+def follow_axes(arguments: CapacityArguments) -> None:
+    """Of the defaults, one for each of two sizes, takes those of the sizes that are asked for."""
+    defaults = CapacityArguments()
+    for name, axis in (("num_train_epochs", "hidden_sizes"), ("train_batch_size", "dataset_sizes")):
+        own = dict(zip(getattr(defaults, axis), getattr(defaults, name), strict=True))
+        if getattr(arguments, name) == getattr(defaults, name) and set(getattr(arguments, axis)) <= set(own):
+            setattr(arguments, name, [own[size] for size in getattr(arguments, axis)])
 
 
 def cell_options(setting: Setting, arguments: CapacityArguments) -> dict[str, object]:

@@ -26,7 +26,8 @@ from workbench.studies.study import run_study
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 STRATEGIES = "scratch frozen feature_mix full lora houlsby houlsby_unshared houlsby_3shared pfeiffer".split()
-AXES = {"task", "strategy", "model_name_or_path"}
+# What the training script takes one of, and the study a list.
+AXES = {"task", "strategy"}
 
 
 @dataclass

@@ -83,8 +83,8 @@ class HeadAtTwoRates(Strategy):
     def trainer_mixins(self):
         return (Loud,)
 
-    def save(self, model, folder):
-        super().save(model, folder)
+    def save(self, model, folder, state_dict=None):
+        super().save(model, folder, state_dict)
         (Path(folder) / "saved_by.txt").write_text(self.name)
 
     def facts(self, model):
