@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
-from workbench.classification.arguments import ClassifierArguments
+from workbench.classification.arguments import ClassifierArguments, fill_defaults
 from workbench.classification.intermediate import IntermediateArguments
 from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
@@ -109,7 +109,7 @@ def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> d
     """What train_classifier.py is told for one strategy and seed."""
     options = shared_options(arguments, ClassifierArguments, without={*NO_STAGE, "adapters"})
     options |= {"strategy": strategy, "seed": seed}
-    options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
+    options = fill_defaults(options)
     if find_strategy(strategy).takes_adapters:
         own = [str(Path(arguments.output_dir) / cell_name(arguments.strategy, seed))] if arguments.own_adapter else []
         options["adapters"] = [*own, *(arguments.adapters or [])]

@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
-from workbench.classification.arguments import ClassifierArguments
+from workbench.classification.arguments import ClassifierArguments, fill_defaults
 from workbench.classification.intermediate import check_intermediate
 from workbench.data.known_tasks import find_task
 from workbench.errors import UserError, run_main
@@ -127,9 +127,8 @@ def cell_options(model: str, task: str, strategy: str, arguments: StrategiesArgu
     if arguments.train_file is None and find_task(task).generate:
         options["data_dir"] = None
     options["adapters"] = arguments.adapters if find_strategy(strategy).takes_adapters else None
-    options["learning_rate"] = options["learning_rate"] or find_strategy(strategy).learning_rate
     own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}
-    return with_own(options, own, ClassifierArguments, f"{task}, {strategy}")
+    return with_own(fill_defaults(options), own, ClassifierArguments, f"{task}, {strategy}")
 
 
 def point_name(model: str, task: str, strategy: str, arguments: StrategiesArguments) -> str:

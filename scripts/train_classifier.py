@@ -14,11 +14,11 @@ With `--intermediate_task mnli`, the encoder first learns that task whole, and w
 from pathlib import Path
 
 from workbench.arguments import parse_arguments
-from workbench.classification.arguments import ClassifierArguments
+from workbench.classification.arguments import ClassifierArguments, fill_defaults
 from workbench.classification.intermediate import check_intermediate
 from workbench.classification.run import train, train_seeds
 from workbench.errors import UserError, run_main
-from workbench.strategies.catalogue import FUSIONS, STRATEGIES, check_adapters, find_strategy
+from workbench.strategies.catalogue import FUSIONS, STRATEGIES, check_adapters
 
 
 def main() -> None:
@@ -32,8 +32,8 @@ def main() -> None:
 
         print(describe_strategies(arguments))
         return
-    if arguments.learning_rate is None:
-        arguments.learning_rate = find_strategy(arguments.strategy).learning_rate
+    for name, value in fill_defaults(vars(arguments)).items():
+        setattr(arguments, name, value)
     check_adapters(arguments)
     check_intermediate(arguments)
     if arguments.seeds < 1:

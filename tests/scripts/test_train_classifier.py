@@ -163,6 +163,30 @@ def test_two_processes_score_as_one(tmp_path, table, strategy, weighted):
 
 
 @pytest.mark.slow
+def test_evaluation_by_steps_keeps_the_best_weights_and_goes_on(tmp_path, table, encoder, call):
+    arguments = ["--train_file", table, "--model_name_or_path", encoder, *FAST, "--eval_strategy", "steps"]
+    arguments += ["--eval_steps", 7, "--output_dir", tmp_path / "run"]
+    code, told = call("train_classifier", *arguments)
+    assert code == 0, told.err
+    facts = RunResults.read(tmp_path / "run").facts
+    steps = [entry["step"] for entry in facts["curve"]]
+    assert steps[:3] == [7, 14, 21] and facts["best_step"] in steps
+    scores = {entry["step"]: entry["validation_accuracy"] for entry in facts["curve"]}
+    assert scores[facts["best_step"]] == max(scores.values()) > 0.6
+    (tmp_path / "run" / "results.json").unlink()
+    code, _ = call("train_classifier", *arguments, "--resume_from_checkpoint")
+    again = RunResults.read(tmp_path / "run").facts
+    assert code == 0 and (again["curve"], again["best_step"]) == (facts["curve"], facts["best_step"])
+
+
+def test_evaluations_and_checkpoints_that_do_not_fit_are_one_line(tmp_path, table, encoder, call):
+    arguments = ["--train_file", table, "--model_name_or_path", encoder, *FAST, "--output_dir", tmp_path / "run"]
+    code, told = call("train_classifier", *arguments, "--eval_strategy", "steps", "--save_strategy", "epoch")
+    assert code == 2 and told.err.startswith("error: ") and told.err.count("\n") == 1 and "save_strategy" in told.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
 def test_a_study_killed_at_random_ends_in_the_same_table(tmp_path, table, encoder):
     arguments = ["--train_file", table, "--tasks", "mine", "--strategies", "frozen", "full", "--seeds", 1]
     arguments += ["--model_name_or_path", encoder, *FAST]

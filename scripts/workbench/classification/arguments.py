@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option
+from workbench.data.known_tasks import Task, find_task
 from workbench.data.tasks import TaskArguments
 from workbench.hub.push import PushArguments
 from workbench.strategies.arguments import StrategyArguments
+from workbench.strategies.catalogue import find_strategy
 
 from .intermediate import IntermediateArguments
 
@@ -18,7 +20,7 @@ class ClassifierArguments(
 
     output_dir: str = option("runs/classifier", "folder of this run: model, results.json, config.yaml, figures")
     seeds: int = option(1, "train so many times, with the seeds that follow the first, and tell mean and deviation")
-    max_length: int = option(128, "tokens per example; what is longer is cut off")
+    max_length: int | None = option(None, "tokens per example; what is longer is cut off (default: 128, for imdb 512)")
     num_train_epochs: float = option(10.0, "passes over the training split; the best one on validation counts")
     train_batch_size: int = option(32, "examples per optimiser step, over all processes together")
     eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")
@@ -33,3 +35,11 @@ class ClassifierArguments(
     class_weights: bool = option(False, "weigh each example by the rarity of its class")
     predict: str | None = option(None, "a file of new texts to write the answers for, into predictions.tsv")
     submission: bool = option(False, "write the GLUE server's file for the task's unlabelled test split")
+
+
+def fill_defaults(options: dict) -> dict:
+    """The options with what depends on others: the strategy's learning rate, and the length that the task needs."""
+    length = find_task(options["task"]).max_length if options["task"] else Task.max_length
+    rate = find_strategy(options["strategy"]).learning_rate
+    given = {"learning_rate": options["learning_rate"] or rate, "max_length": options["max_length"] or length}
+    return options | given

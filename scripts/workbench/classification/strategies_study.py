@@ -58,14 +58,15 @@ def draw_trade_off(parts: list[Comparison], path: Path) -> None:
     figure, axes = plt.subplots(rows, columns, figsize=(6.5 * columns, 4.5 * rows), squeeze=False, layout="constrained")
     data = []
     for axis, part in zip(axes.flat, parts, strict=False):
-        for setting in part.settings:
+        ordered = sorted(part.settings, key=lambda setting: setting.runs[0].parameters["trainable"])
+        for place, setting in enumerate(ordered):
             spread = Spread.of(setting.values(part.split, part.metric))
             trained = setting.runs[0].parameters["trainable"]
             bar = spread.sd if spread.n > 1 else None
             axis.errorbar(trained, spread.mean, yerr=bar, fmt="o", capsize=3)
-            axis.annotate(
-                plain(setting.name), (trained, spread.mean), xytext=(5, 4), textcoords="offset points", fontsize=8
-            )
+            side, shift = ("left", 5) if place % 2 else ("right", -5)
+            where = {"xytext": (shift, 4), "textcoords": "offset points", "ha": side, "fontsize": 8}
+            axis.annotate(plain(setting.name), (trained, spread.mean), **where)
             point = {"task": part.name, "strategy": setting.name, "trained_parameters": trained}
             data.append({**point, "mean": spread.mean, "sd": bar, "n": spread.n})
         axis.set(xscale="log", xlabel="trained parameters", ylabel=part.score_name, title=plain(part.name))

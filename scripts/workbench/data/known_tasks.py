@@ -29,6 +29,7 @@ class Task:
         header: columns of a file that comes without a header.
         hub_splits: split to its name on the Hub where that differs.
         ignored_labels: rows with these are dropped, and counted.
+        max_length: tokens that an example needs, unless the user says otherwise.
         generate: makes the splits where nothing is read: split to (text, label name) rows.
     """
 
@@ -47,6 +48,7 @@ class Task:
     header: tuple[str, ...] | None = None
     hub_splits: dict[str, str] = field(default_factory=dict)
     ignored_labels: tuple[str, ...] = ()
+    max_length: int = 128
     generate: Callable[[], dict[str, list[tuple[str, str]]]] | None = None
 
 
@@ -202,6 +204,7 @@ register(
             "test": ("test.jsonl", "test.csv", "test*.parquet"),
         },
         folder="imdb",
+        max_length=512,
     )
 )
 register(Task("verbal_arithmetic", labels=ARITHMETIC_LABELS, generate=verbal_arithmetic))

@@ -14,6 +14,8 @@ from .statistics import SIGN_TEST_NOTE, Estimate
 SCHEMA = 1
 STUDY_FILE = "study.json"
 FIGURE = "scores.png"
+# Scores from 0 to 1, whose interval ends there.
+SHARES = ("accuracy", "word_accuracy", "f1", "macro_f1")
 FORMS = {"value": ".4f", "share": ".2%", "seconds per epoch": ".1f"} | dict.fromkeys(
     ("n", "trained parameters", "peak memory (MiB)"), ",.0f"
 )
@@ -147,6 +149,8 @@ def _part_content(part: Comparison) -> dict:
 def _row_content(part: Comparison, setting: Setting) -> dict:
     values = setting.values(part.split, part.metric)
     spread, ends = Spread.of(values), level(setting, part.split, part.metric).interval or (None, None)
+    if ends[0] is not None and part.metric in SHARES:
+        ends = (max(0.0, ends[0]), min(1.0, ends[1]))
     one, parameters = part.differences.get(setting.name), setting.runs[0].parameters
     low, high = (one and one.interval) or (None, None)
     return {

@@ -10,7 +10,7 @@ the differences d_s of their scores. Both seeds and examples are samples, so D v
 
 and the interval at the level 1 - a is D ± h with, t(f) being Student's quantile at 1 - a / 2 with f degrees of freedom,
 
-    h² = t(m - 1)² V + t(n - 1)² max(0, (S² - r / 2) / n)      for m examples
+    h² = t(m - 1)² V + t(n - 1)² max(0, (S² - 0.6 r) / n)      for m examples
 
 Each part has the quantile that its own degrees of freedom call for (as Cochran has it, Biometrics 20, 1964).
 Subtracting all of r is too little interval where seeds differ much, subtracting none is too much where they do not;
@@ -29,7 +29,7 @@ CONFIDENCE = 0.95
 POWER = 0.80
 RESAMPLES = 10_000
 # Of what the examples add to the variance between seeds; see the module's first lines.
-SHARE_COUNTED_TWICE = 0.5
+SHARE_COUNTED_TWICE = 0.6
 CROSSED, SEEDS_ALONE, EXAMPLES_ALONE = (
     "bootstrap over examples crossed with seeds",
     "paired t over seeds, for this test set",
