@@ -7,7 +7,7 @@ HEADS = ("linear", "pooler", "two_layer")
 
 
 class SentenceEncoderConfig(PretrainedConfig):
-    """What `AutoModelForSequenceClassification` lacks, around the configuration of any encoder of transformers.
+    """A head that `AutoModelForSequenceClassification` lacks, around the configuration of any encoder of transformers.
 
     Args:
         encoder_config: the encoder's own configuration, or its dictionary; BERT's defaults if not given.

@@ -26,7 +26,7 @@ CACHE_NAME = next(field.name for field in fields(CausalLMOutputWithPast) if fiel
 
 
 class PigLatinPreTrainedModel(PreTrainedModel):
-    """What both models share: initialisation, and what they tell transformers about themselves."""
+    """The part that both models share: initialisation, and their properties for transformers."""
 
     config_class = PigLatinConfig
     base_model_prefix = "model"

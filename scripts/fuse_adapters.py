@@ -106,7 +106,7 @@ def train_arguments(strategy: str, seed: int, arguments: FusionStudyArguments) -
 
 
 def cell_options(strategy: str, seed: int, arguments: FusionStudyArguments) -> dict[str, object]:
-    """What train_classifier.py is told for one strategy and seed."""
+    """The options of train_classifier.py for one strategy and seed."""
     options = shared_options(arguments, ClassifierArguments, without={*NO_STAGE, "adapters"})
     options |= {"strategy": strategy, "seed": seed}
     options = fill_defaults(options)

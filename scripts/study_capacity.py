@@ -109,7 +109,7 @@ def follow_axes(arguments: CapacityArguments) -> None:
 
 
 def cell_options(setting: Setting, arguments: CapacityArguments) -> dict[str, object]:
-    """What train_translator.py is told for one setting; the seed comes later."""
+    """The options of train_translator.py for one setting; the seed comes later."""
     epochs = one_each(arguments, "num_train_epochs", "hidden_sizes")
     batch = one_each(arguments, "train_batch_size", "dataset_sizes")
     return {
@@ -173,7 +173,7 @@ def row(setting: Setting, options: dict, runs: list) -> dict[str, object]:
 
 
 def sentences(runs: dict[Setting, list], arguments: CapacityArguments) -> str:
-    """What width, data and architecture did: from the first to the last value of each, all else equal."""
+    """Sentences on width, data and architecture: from the first to the last value of each, all else equal."""
     width, data, kind = arguments.hidden_sizes, arguments.dataset_sizes, arguments.architectures
     words = {setting.dataset_size: f"{found[0].splits['train']:,}" for setting, found in runs.items()}
     plain = {setting: found for setting, found in runs.items() if setting.architecture == kind[0]}

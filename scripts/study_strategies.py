@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def tell_data(options: dict[str, object]) -> None:
-    """What is guessed, left out and held out of a task's data; UserError for what is wrong with it."""
+    """Prints the guesses, and what is left out and held out of a task's data; UserError for a fault in it."""
     from workbench.data.tasks import TaskArguments, load_task
 
     data = load_task(TaskArguments(**{item.name: options[item.name] for item in fields(TaskArguments)}))
@@ -120,7 +120,7 @@ def check_axes(arguments: StrategiesArguments) -> None:
 
 
 def cell_options(model: str, task: str, strategy: str, arguments: StrategiesArguments) -> dict[str, object]:
-    """What train_classifier.py is told for one encoder, task and strategy; the seed comes later."""
+    """The options of train_classifier.py for one encoder, task and strategy; the seed comes later."""
     options = shared_options(arguments, ClassifierArguments, without=AXES)
     options |= {"model_name_or_path": model, "strategy": strategy}
     options["task"] = task if arguments.train_file is None else None

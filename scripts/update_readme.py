@@ -25,7 +25,7 @@ SHARES = ("accuracy", "word_accuracy")
 
 @dataclass
 class ReadmeArguments:
-    """What is written, from what."""
+    """The file with the tables, and the studies."""
 
     readme: str = option(str(ROOT / "README.md"), "the file with the blocks")
     studies: str = option(str(ROOT / "spaces" / "results" / "studies"), "folder of the studies")
@@ -74,7 +74,7 @@ def table_row(setting: str, parts: list[dict], folder: Path) -> list[str]:
     """A setting's line: trained share, its scores and verdicts, and the median seconds of training."""
     own = [next((row for row in part["rows"] if row["setting"] == setting), None) for part in parts]
     known = next(row for row in own if row is not None)
-    share = f"{known['trained'] / known['total']:.1%}" if known.get("trained") and known.get("total") else ""
+    share = f"{known['trained'] / known['total']:.2%}" if known.get("trained") and known.get("total") else ""
     seconds = [read_run(folder, run)["seconds"]["train"] for row in own if row for run in row["runs"]]
     cells = [score_cell(part, row) if row else "" for part, row in zip(parts, own, strict=True)]
     return [setting, share, *cells, f"{statistics.median(seconds):,.0f}"]

@@ -74,7 +74,7 @@ FAMILIES = {
 
 @dataclass
 class MethodConfig(PeftConfig):
-    """What the configurations of adapters and of fusions have in common.
+    """The common part of the configurations of adapters and of fusions.
 
     Raises:
         TypeError: a field that does not exist.
@@ -271,7 +271,7 @@ class FusionConfig(MethodConfig):
 
 
 class StoredConfig(MethodConfig):
-    """What PEFT reads an `adapter_config.json` as: a `FusionConfig` if it names adapters to fuse, or a
+    """The class that PEFT reads an `adapter_config.json` as: a `FusionConfig` if it names adapters to fuse, or a
     `BottleneckConfig`; never a `StoredConfig`.
 
     The two have one type since PEFT takes adapters of one type only into a model, and a fusion needs its adapters in

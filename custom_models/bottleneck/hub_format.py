@@ -309,7 +309,7 @@ def head_to_hub(head: dict[str, torch.Tensor], family: str, name: str, model_cla
 
 
 def site_names(family: str, placement: str) -> dict[str, str]:
-    """What `adapters` calls the modules that we adapt, where it is not what transformers calls them: theirs to ours."""
+    """The names there of the modules that we adapt, where it is not what transformers calls them: theirs to ours."""
     if family != "distilbert":
         return {}
     output = "output_layer_norm" if placement == "pfeiffer" else "ffn"
@@ -359,6 +359,6 @@ def known_value(name: str, value: str, known: dict) -> str:
 
 
 def base_fields(saved: dict) -> dict:
-    """What we keep of the base model that something was trained on."""
+    """The facts that are kept of the base model that something was trained on."""
     trained_on = {name: saved.get(name) for name in ("model_type", "hidden_size")}
     return {"base_model_name_or_path": saved.get("model_name") or None, "trained_on": trained_on}

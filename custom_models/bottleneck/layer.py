@@ -64,7 +64,7 @@ class Bottleneck(nn.Module):
         return self._scaled(self.activation(self.down(states)))
 
     def output_bias(self) -> torch.Tensor:
-        """What the output is for a code of zeros, (H,)."""
+        """The output for a code of zeros, (H,)."""
         return self._scaled(self.up.bias)
 
     def _scaled(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -258,7 +258,7 @@ class ModuleOutput(BottleneckLayer):
         return self._with_states(output, mixed)
 
     def _source(self, name: str, states: torch.Tensor, inputs: tuple, kwargs: dict) -> torch.Tensor:
-        """What the adapter `name` reads."""
+        """The input of the adapter `name`."""
         if self.placements[name] != "parallel":
             return states
         return inputs[0] if inputs else next(iter(kwargs.values()))

@@ -16,7 +16,7 @@ MANY_NAMES = 12
 
 @dataclass(frozen=True)
 class Insertion:
-    """What a module of the base model gets: a bottleneck (the same one in the whole group) and a LayerNorm's copy."""
+    """A module's part: a bottleneck (the same one in the whole group) and a LayerNorm's copy."""
 
     group: tuple | None
     layer_norm: bool
@@ -50,7 +50,7 @@ def places_in(model: nn.Module) -> list[Place]:
 
 
 def plan_adapter(model: nn.Module, config: BottleneckConfig) -> dict[str, Insertion]:
-    """What each module that gets something gets, by its name in `model`.
+    """The parts of the modules that get any, by their names in `model`.
 
     Raises:
         ValueError: the family is unknown, nothing matches, a layer that `config` names does not exist, there is no

@@ -26,7 +26,7 @@ PROGRESS = gr.Progress()
 
 
 class App:
-    """What the page and the endpoints do with one or two classifiers."""
+    """The page and the endpoints of one or two classifiers."""
 
     def __init__(self, classifiers: list[Classifier]):
         self.classifiers = classifiers

@@ -123,7 +123,7 @@ def score_lines(classifiers: list[Classifier], rows: list[Row]) -> list[str]:
 
 
 def unscored(item: Classifier, given: Counter) -> list[str]:
-    """What of the file's labels a model is not scored on."""
+    """The labels of the file that a model is not scored on."""
     if item.is_number or item.many:
         return [f"{item.name} is not scored: its answer is {'a number' if item.is_number else 'several labels'}."]
     unknown = [label for label in given if item.label_of(label) is None]

@@ -69,7 +69,7 @@ class Classifier:
         return [found[index] for index in range(len(examples))]
 
     def _encode(self, example: Example) -> tuple[dict, bool]:
-        """What the model reads of an example, and whether that is only its beginning."""
+        """The part of an example that the model reads, and whether that is only its beginning."""
         texts = [None if text is None else text[:MAX_CHARACTERS] for text in example[:2]]
         encoded = self.tokenizer(*texts, truncation=True, max_length=self.max_length)
         overflows = any(encoding.overflowing for encoding in encoded.encodings or ())
@@ -152,7 +152,7 @@ def scored(rows: list[Row]) -> list[int]:
 
 
 def lists(rows: list[Row]) -> dict[str, list[Row]]:
-    """What is worth reading, by title: what is wrong, the surest first, or where the models differ; then all."""
+    """The lists worth reading, by title: what is wrong, the surest first, or where the models differ; then all."""
     places = scored(rows)
     if len(places) == 2:
         known = [row for row in rows if None not in row.right]

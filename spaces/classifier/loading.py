@@ -60,7 +60,7 @@ def fetch(name: str) -> Path:
 
 
 def load_whole(folder: Path, trust_remote_code: bool):
-    """What `AutoModelForSequenceClassification` reads, with every weight that it needs."""
+    """A model that `AutoModelForSequenceClassification` reads, with every weight that it needs."""
     config = check_config(folder, trust_remote_code)
     architectures = config.get("architectures") or []
     if architectures and not any("ForSequenceClassification" in str(name) for name in architectures):

@@ -32,7 +32,7 @@ LABEL_NAMES = (
 
 
 class InputError(ValueError):
-    """What cannot be classified; the message is for the visitor."""
+    """An input that cannot be classified; the message is for the visitor."""
 
 
 class Example(NamedTuple):

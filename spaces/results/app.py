@@ -23,7 +23,7 @@ MAX_RUNS_SHOWN, MAX_COLUMNS, MAX_SKIPPED = 300, 12, 50
 
 
 class App:
-    """What the page and the endpoints show of a library."""
+    """The page and the endpoints of a library of studies."""
 
     def __init__(self, library: Library):
         self.library = library

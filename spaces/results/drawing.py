@@ -125,7 +125,7 @@ def mark(place: str, shape: str, name: str = "") -> str:
 
 
 def key(part: dict, rows: list[dict], axis: Axis) -> str:
-    """What the marks mean, and what the test could have shown."""
+    """The meaning of the marks, and the difference that the test could have shown."""
     kinds, seeds = {kind(part, row) for row in rows}, any(len(row["values"]) > 1 for row in rows)
     names = {"plain": "mean", "baseline": f"mean of {part['baseline']}", "unsure": "cannot tell"}
     names |= {"better": "better", "worse": "worse"}

@@ -20,7 +20,7 @@ Score = tuple[str, str]  # split, metric
 
 @dataclass(frozen=True)
 class Run:
-    """What a `results.json` says; a fit's values have the split `fit`."""
+    """The values of a `results.json`; a fit's values have the split `fit`."""
 
     study: str
     name: str
@@ -151,7 +151,7 @@ def measure_parts(runs: list[Run], score: Score | None = None) -> list[dict]:
 
 
 def own_score(runs: list[Run]) -> Score:
-    """What runs of a task are compared by: the task's metric or else the first that is no cost, on test if possible."""
+    """The score to compare by: the task's metric or else the first that is no cost, on test if possible."""
     counts = Counter(score for run in runs for score in run.values)
     declared = {run.metric for run in runs}
 

@@ -45,7 +45,7 @@ def read_file(path: str | None) -> str:
 
 
 class App:
-    """What the page and the endpoints do; `translators` has one or both architectures."""
+    """The page and the endpoints; `translators` has one or both architectures."""
 
     def __init__(self, translators: dict[str, Translator]):
         self.translators = translators

@@ -21,7 +21,7 @@ MAX_EXAMPLES = 3
 
 
 class Languages(NamedTuple):
-    """What is read and what is written, by name, and texts to try."""
+    """The languages read and written, by name, and texts to try."""
 
     source: str = "Word"
     target: str = "translation"
@@ -50,7 +50,7 @@ def read_languages(name: str) -> Languages:
 
 
 def shared(languages: list[Languages]) -> Languages:
-    """What the page says of several models: what they have in common, or neutral words."""
+    """The page's words for several models: what they have in common, or neutral ones."""
     return languages[0] if len({item[:2] for item in languages}) == 1 else Languages()
 
 

@@ -25,7 +25,7 @@ MEMORY_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured: the model's depth, the batch's shape, and how often a short measurement is repeated."""
+    """The measurement: the model's depth, the batch's shape, and how often a short measurement is repeated."""
 
     layers: int
     rows: int

@@ -23,7 +23,7 @@ LONGEST = 512
 
 @dataclass(frozen=True)
 class NotebookSettings:
-    """What the notebook lets one choose, and the symbols that its models need to know."""
+    """The notebook's choices, and the symbols that its models need to know."""
 
     vocab_size: int
     start: int
@@ -133,7 +133,7 @@ def equal_length_batches(
 
 
 def split_example(example: dict[str, list[int]]) -> tuple[list[int], list[int]]:
-    """What is read and what is to be written; a decoder-only example has both in `input_ids`."""
+    """The symbols to read and those to write; a decoder-only example has both in `input_ids`."""
     ids, labels = example["input_ids"], example["labels"]
     hidden = sum(label < 0 for label in labels)
     return (ids[:hidden], ids[hidden:]) if hidden else (ids, labels)

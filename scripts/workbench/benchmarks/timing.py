@@ -64,7 +64,7 @@ def measure(ways: dict[str, Callable[[], Figure]], rounds: int, warm_up: int = 1
 
 @dataclass(frozen=True)
 class Bar:
-    """What a ratio is asked to be: at most `limit`, or at least."""
+    """The bar for a ratio: at most `limit`, or at least."""
 
     limit: float
     at_least: bool = False
@@ -187,7 +187,7 @@ def _short(value: Fact) -> str:
 
 
 def machine(threads: int) -> dict[str, str | int]:
-    """What the figures were measured on."""
+    """The machine and the versions of a measurement."""
     return {"system": platform.system(), "machine": platform.machine(), "cpus": os.cpu_count(), "threads": threads}
 
 

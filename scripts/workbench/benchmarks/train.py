@@ -45,14 +45,14 @@ UNINTERRUPTED = {"eval_strategy": "no", **EVALUATED}
 
 @dataclass
 class TrainerOptions(RunArguments, OptimisationArguments):
-    """What `train_translator.py` is told about training, at its defaults; `extra` goes to TrainingArguments."""
+    """The training options of `train_translator.py`, at its defaults; `extra` goes to TrainingArguments."""
 
     extra: dict = field(default_factory=dict)
 
 
 @dataclass
 class Material:
-    """What every way is given: the same pairs, tokenizer and examples."""
+    """The material of every way: the same pairs, tokenizer and examples."""
 
     architecture: str
     tokenizer: PreTrainedTokenizerFast
@@ -236,7 +236,7 @@ def run(options) -> list[Comparison]:
 
 
 def few_pairs():
-    """What `--quick` works on: an eighth of the small set."""
+    """The pairs of `--quick`: an eighth of the small set."""
     data = pig_latin_pairs("small")
     return {name: split.select(range(len(split) // 8)) for name, split in data.items()}
 

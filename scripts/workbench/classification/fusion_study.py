@@ -14,7 +14,7 @@ from .strategies_study import describe_sizes
 
 @torch.inference_mode()
 def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]:
-    """What a fused run's layers attend to on its validation split.
+    """The mean attention of a fused run's layers on its validation split.
 
     Returns:
         The layers' labels from the bottom, the adapters' names, the mean weights (layers, adapters) over all tokens

@@ -104,7 +104,7 @@ def train_first(arguments, data: TaskData, train: Callable):
 
 
 def measure_forgetting(arguments, model) -> dict[str, object]:
-    """What the second stage did to the first stage's task: its first score, on its validation split.
+    """The second stage's effect on the first stage's task: its first score, on its validation split.
 
     Args:
         model: the classifier after the second stage; it is given back as it was.

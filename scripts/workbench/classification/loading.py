@@ -46,7 +46,7 @@ def load_classifier(name: str, trust_remote_code: bool = False):
 
 
 def task_of_run(folder: str) -> Task | None:
-    """What the classifier in a run's folder was trained on, so far as the folder tells; None if it does not."""
+    """The task of the classifier in a run's folder, so far as the folder tells; None if it does not."""
     try:
         data = (RunResults.read(folder).facts or {}).get("dataset") or {}
         config = read_run_config(folder) if (Path(folder) / CONFIG_FILE).is_file() else {}

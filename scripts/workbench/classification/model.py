@@ -146,7 +146,7 @@ def _our_head(config, arguments: StrategyArguments, strategy: Strategy) -> str |
 
 
 def _own_head(config) -> str:
-    """What transformers' classifier of the family has behind its encoder: `pooler`, `two_layer` or `linear`."""
+    """The head of transformers' classifier of the family: `pooler`, `two_layer` or `linear`."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -213,7 +213,7 @@ def _new_classifier(folder: str, config, arguments: StrategyArguments, strategy:
 
 
 def _renew_head(model, fresh) -> None:
-    """What an earlier task has left behind the encoder begins anew; a pooler inside the encoder is pretrained."""
+    """A new head for a new task: an earlier task's is initialised anew; a pooler inside the encoder is pretrained."""
     for name in head_names(model):
         if not name.startswith(f"{model.base_model_prefix}."):
             model.get_submodule(name).load_state_dict(fresh.get_submodule(name).state_dict())

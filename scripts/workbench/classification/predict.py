@@ -36,7 +36,7 @@ def predict_logits(model, tokenizer, examples: list[dict], max_length: int, batc
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model makes of a text: a label's name with every class's probability, or for regression a number."""
+    """A model's answer to a text: a label's name with every class's probability, or for regression a number."""
 
     label: str
     probabilities: dict[str, float]
@@ -63,7 +63,7 @@ def inspect_texts(
 
 
 def collect_answers(examples, logits: numpy.ndarray, data: TaskData) -> Predictions:
-    """What a run keeps of its answers to a split, a `datasets.Dataset`: classes by name, or numbers."""
+    """A run's answers to a split, a `datasets.Dataset`, as it keeps them: classes by name, or numbers."""
     numeric, columns = (
         data.task.is_regression,
         examples.select_columns([n for n in TEXTS if n in examples.column_names]),

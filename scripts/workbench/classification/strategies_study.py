@@ -39,7 +39,7 @@ def describe_sizes(part: Comparison) -> str:
 
 
 def describe_mixes(parts: list[Comparison]) -> list[str]:
-    """What each learned mix of layers came to, from the embeddings up, averaged over the seeds."""
+    """Sentences with each learned mix of layers, from the embeddings up, averaged over the seeds."""
     told = []
     for part in parts:
         for setting in part.settings:

@@ -138,7 +138,7 @@ def clean_row(text, pair, label, where: str) -> tuple[str, str, object]:
 
 
 def why_dropped(text: str, pair: str, label, ignored: set[str]) -> str | None:
-    """What a row lacks; None if it is an example."""
+    """The part that a row lacks; None if it is an example."""
     if not text:
         return "without a text"
     if not pair:

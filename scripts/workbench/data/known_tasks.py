@@ -13,7 +13,7 @@ METRICS = ("accuracy", "f1", "macro_f1", "matthews_correlation", "pearson", "spe
 
 @dataclass(frozen=True)
 class Task:
-    """What is read, from where, and how it is scored.
+    """A task: its texts, their source, and its scores.
 
     Args:
         name: what `--task` takes.

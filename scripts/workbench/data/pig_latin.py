@@ -30,7 +30,7 @@ def _translate_part(part: str) -> str:
 
 
 def leading_consonants(part: str) -> str:
-    """What stands before the first vowel: "qu" is a block, y a consonant at the start and a vowel after one."""
+    """The letters before the first vowel: "qu" is a block, y a consonant at the start and a vowel after one."""
     return re.match(r"y?(?:qu|[^aeiouy])*", part)[0]
 
 

@@ -56,7 +56,7 @@ class Table:
 
     @property
     def place(self) -> str:
-        """What stands before a row's number: 'reviews.csv, line'."""
+        """The words before a row's number: 'reviews.csv, line'."""
         return f"{self.path}, {self.unit}"
 
 

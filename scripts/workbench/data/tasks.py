@@ -102,7 +102,7 @@ def load_task(arguments: TaskArguments) -> TaskData:
 
 
 def held_out_keys(*tasks: TaskData) -> frozenset[str]:
-    """What the texts of the tasks' validation and test splits are told by; see `text_key`."""
+    """The keys of the tasks' validation and test texts; see `text_key`."""
     parts = [part for data in tasks for name, part in data.splits.items() if name != "train"]
     return frozenset(text_key(example["text"], example.get("pair")) for part in parts for example in part)
 

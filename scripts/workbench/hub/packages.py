@@ -77,7 +77,7 @@ def write_card(folder: Path, repo_id: str | None) -> Package | None:
 
 
 def _base_name(folder: Path) -> str:
-    """What to call an adapter's base model as long as nothing is published: its Hub name, or its folder's."""
+    """A name for an adapter's base model as long as nothing is published: its Hub name, or its folder's."""
     config = _read_json(folder / "adapter_config.json", "this is no PEFT adapter")
     name = config.get("base_model_name_or_path") or ""
     return _name_for(Path(name)) if Path(name).is_dir() else name

@@ -46,7 +46,7 @@ class Package:
         }
 
     def describe(self, repo_id: str, private: bool, revision: str) -> str:
-        """What a push would put where: every file with its size, then the card."""
+        """The plan of a push: every file with its size, then the card."""
         sizes = self.sizes()
         visible = "private if new" if private else "public if new"
         lines = [

@@ -75,7 +75,7 @@ def _curve(log_history: list[dict]) -> list[dict[str, float]]:
 
 
 def eval_scores(entry: dict) -> dict[str, float]:
-    """What an entry of Trainer's log says of an evaluation: its loss and metrics, without its speed."""
+    """The scores in an entry of Trainer's log: loss and metrics of an evaluation, without its speed."""
     speed = ("_runtime", "_per_second")
     names = [name for name in entry if name.startswith("eval_") and not name.endswith(speed)]
     return {name.removeprefix("eval_"): float(entry[name]) for name in names}

@@ -17,7 +17,7 @@ LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers")
 
 
 class RunFacts(TypedDict, total=False):
-    """What `results.json` keeps beside the numbers, for cards, tables and the results Space; all of it may be missing.
+    """The part of `results.json` beside the numbers, for cards, tables and the results Space; all of it may be missing.
 
     Attributes:
         date: of the training's end, UTC.

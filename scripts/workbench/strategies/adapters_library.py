@@ -101,7 +101,7 @@ def _parse(configuration: str):
 
 
 def _host(model):
-    """What the library takes: a classifier of transformers, or the encoder inside ours."""
+    """The model that the library takes: a classifier of transformers, or the encoder inside ours."""
     return encoder_of(model) if model.config.model_type == "sentence_encoder" else model
 
 

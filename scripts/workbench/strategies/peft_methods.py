@@ -171,7 +171,7 @@ def _number(text: str) -> float | str:
 
 
 def _defaults(model, arguments, method: str, names: set[str], given: dict) -> dict[str, object]:
-    """What a configuration lacks for this encoder: its target modules, or the sizes of the prompts."""
+    """The fields that a configuration lacks for this encoder: its target modules, or the sizes of the prompts."""
     encoder = encoder_of(model)
     found: dict[str, object] = {}
     if "target_modules" in names and given.get("target_modules") is None:

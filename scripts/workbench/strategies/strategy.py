@@ -105,7 +105,7 @@ class Strategy:
         return None
 
     def callbacks(self, model) -> list:
-        """What happens while the Trainer trains."""
+        """Callbacks for the Trainer."""
         return []
 
     def trainer_mixins(self) -> tuple[type, ...]:
@@ -131,7 +131,7 @@ class Strategy:
             model.get_base_model().config.save_pretrained(folder)
 
     def facts(self, model) -> dict[str, object]:
-        """What `results.json` tells of the trained model, under the names of `RunFacts`."""
+        """Facts of the trained model for `results.json`, under the names of `RunFacts`."""
         return {}
 
     def report(self, facts: dict, folder: Path, title: str) -> list[str]:

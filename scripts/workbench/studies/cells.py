@@ -55,7 +55,7 @@ def one_each(arguments, name: str, axis: str) -> dict:
 
 
 def shared_options(arguments: StudyArguments, script_options: type, without: Iterable[str] = ()) -> dict[str, object]:
-    """What every cell is told: the study's values of the training script's options.
+    """The options of every cell: the study's values of the training script's options.
 
     Args:
         script_options: the training script's dataclass of arguments.

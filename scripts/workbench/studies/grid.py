@@ -110,7 +110,7 @@ def run_cell(script: Path, cell: Cell, study: Path, launcher: str = "") -> RunRe
 
 
 def _command(script: Path, cell: Cell, study: Path, launcher: str) -> list[str]:
-    """What starts the cell; writes the recipe that it names."""
+    """The command that starts the cell; writes the recipe that it names."""
     import yaml
 
     recipe = study / CELLS_FOLDER / f"{cell.name}.yaml"
@@ -218,7 +218,7 @@ def _run_process(command: list[str], log) -> int:
 
 
 def _die_with(parent: int):
-    """What a child calls first, so that SIGTERM reaches it when its parent dies, of whatever cause."""
+    """A child's first call, so that SIGTERM reaches it when its parent dies, of whatever cause."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def follow() -> None:

@@ -69,7 +69,7 @@ def _row(part: Comparison, setting: Setting, kind: str, against: str) -> dict[st
 
 
 def sentences(parts: list[Comparison]) -> list[str]:
-    """What each part's verdicts are, what could have been shown, and how it was reckoned."""
+    """Each part's verdicts, the difference that could have been shown, and the method."""
     text = [sentence for part in parts for sentence in _part_sentences(part)]
     return text + ([_method(parts)] if any(part.differences for part in parts) else [])
 
@@ -126,7 +126,7 @@ def _method(parts: list[Comparison]) -> str:
 
 
 def study_content(title: str, text: list[str], parts: list[Comparison]) -> dict:
-    """What `study.json` holds; NaN is null there."""
+    """The content of `study.json`; NaN is null there."""
     return {"schema": SCHEMA, "title": title, "sentences": text, "parts": [_part_content(part) for part in parts]}
 
 

@@ -81,7 +81,7 @@ def _seed_order(folder: Path) -> tuple[str, int]:
 
 
 def _name_of(path: Path, folders: list[Path]) -> str:
-    """What the runs' folders have in common, without seeds and wildcards."""
+    """The common part of the runs' folders, without seeds and wildcards."""
     stem = SEED_SUFFIX.sub("", folders[0].name)
     return stem or folders[0].resolve().parent.name or path.name
 
