@@ -37,7 +37,8 @@ def main() -> None:
 
     from workbench.classification.batches import TextCollator, encode_examples
     from workbench.classification.loading import load_classifier
-    from workbench.data import tasks
+    from workbench.data.arguments import TaskArguments
+    from workbench.data.tasks import load_task
     from workbench.runs.figures import plot_ablation
     from workbench.runs.folder import check_is_one_run, read_run_config
     from workbench.runs.metrics import metric_name
@@ -48,9 +49,7 @@ def main() -> None:
     config = read_run_config(arguments.run)
     model, tokenizer = load_classifier(arguments.run, bool(config.get("trust_remote_code")))
     layers = ablation.adapted_layers(model)
-    data = tasks.load_task(
-        tasks.TaskArguments(**{item.name: config.get(item.name) for item in fields(tasks.TaskArguments)})
-    )
+    data = load_task(TaskArguments(**{item.name: config.get(item.name) for item in fields(TaskArguments)}))
     examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
     if arguments.max_examples is not None:
         examples = Random(0).sample(examples, min(arguments.max_examples, len(examples)))

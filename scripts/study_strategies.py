@@ -86,7 +86,8 @@ def main() -> None:
 
 def tell_data(options: dict[str, object]) -> None:
     """Prints the guesses, and what is left out and held out of a task's data; UserError for a fault in it."""
-    from workbench.data.tasks import TaskArguments, load_task
+    from workbench.data.arguments import TaskArguments
+    from workbench.data.tasks import load_task
 
     data = load_task(TaskArguments(**{item.name: options[item.name] for item in fields(TaskArguments)}))
     for note in data.notes:

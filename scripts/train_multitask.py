@@ -54,8 +54,8 @@ def main() -> None:
 
     from workbench.classification import multitask
     from workbench.classification.batches import encode_examples, set_length
+    from workbench.classification.classwise import describe_scores
     from workbench.classification.model import build_classifier, load_base_tokenizer, save_classifier
-    from workbench.classification.report import print_scores
     from workbench.data.tasks import held_out_keys, leave_out, load_task
     from workbench.processes import is_main_process
     from workbench.runs import facts, predictions, results
@@ -151,7 +151,9 @@ def main() -> None:
     plot_curves(trainer.state.log_history, folder / "curves.png", title, multitask.MEAN, "mean over the examples")
 
     # ---- Report
-    print_scores(metrics, sizes, seconds["train"])
+    for split, scores in metrics.items():
+        print(f"{split.capitalize()} split, {sizes[split]:,} examples: {describe_scores(scores)}")
+    print(f"{seconds['train']:.0f} s of training; the weights are those of the best epoch on the validation split")
     print(f'Try it:       python scripts/classify.py {folder / next(iter(data))} "a sentence of yours"')
     print(f"A classifier per task ({', '.join(data)}), results.json and curves.png are in {folder}")
 
@@ -176,7 +178,7 @@ def task_name(asked: str) -> str:
 
 def task_arguments(asked: str, arguments: MultiTaskArguments):
     """The `TaskArguments` of one task; UserError for an option that there is not."""
-    from workbench.data.tasks import TaskArguments
+    from workbench.data.arguments import TaskArguments
 
     if Path(asked).is_file():
         options: dict = {"train_file": asked}

@@ -286,7 +286,7 @@ def _add_option(group, item: dataclasses.Field, hint, is_hidden: bool) -> None:
         kwargs["nargs"] = (
             "*" if is_list else "?" if item.default is not dataclasses.MISSING and default is None else None
         )
-        group.add_argument(item.name, **kwargs | {"metavar": item.name.upper()})
+        group.add_argument(item.name, **kwargs | ({} if choices else {"metavar": item.name.upper()}))
     else:
         group.add_argument(f"--{item.name}", **kwargs)
 

@@ -118,7 +118,7 @@ def check_adapter(folder: Path) -> dict:
         raise CannotLoadError("an adapter of the `adapters` library, not of PEFT: convert it with igpay")
     if method == BOTTLENECK and not has_igpay():
         raise CannotLoadError("a bottleneck adapter, which is igpay's PEFT method: add igpay to requirements.txt")
-    if method not in PeftType.__members__:
+    if method != BOTTLENECK and method not in PeftType.__members__:
         raise CannotLoadError(f"its peft_type is '{method}', which this version of PEFT does not have")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise CannotLoadError(f"no weights ({ADAPTER_WEIGHTS}); other formats are not read")

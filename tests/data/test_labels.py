@@ -5,7 +5,8 @@ import json
 import pytest
 from support.task_files import load, write
 
-from workbench.data.tasks import TaskArguments, load_task
+from workbench.data.arguments import TaskArguments
+from workbench.data.tasks import load_task
 from workbench.errors import UserError
 
 

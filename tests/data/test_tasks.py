@@ -133,7 +133,8 @@ import datasets, dataclasses, json
 from huggingface_hub import HfApi
 from workbench.errors import UserError
 from workbench.data.known_tasks import TASKS
-from workbench.data.tasks import TaskArguments, load_task
+from workbench.data.arguments import TaskArguments
+from workbench.data.tasks import load_task
 names = datasets.ClassLabel(names=["entailment", "not_entailment"])
 api = HfApi()
 api.create_repo("tester/glue", repo_type="dataset")

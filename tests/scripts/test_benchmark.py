@@ -114,7 +114,7 @@ def test_both_validation_losses_are_the_same_measure(twins):
 
 def test_notebook_loop_writes_what_our_decoding_writes(twins):
     material, ours, theirs = twins
-    prompts = [notebook.split_example(example)[0] for example in material.splits["test"][:20]]
+    prompts = [notebook.split_example(example)[0] for example in list(material.splits["test"])[:20]]
     # An end mark that is likelier lets words end at different lengths.
     with torch.no_grad():
         for output in (ours.lm_head, theirs.output):

@@ -14,7 +14,7 @@ from support.published_runs import FACTS, tiny_model, write_run
 from workbench.errors import UserError, run_main
 from workbench.hub.cards import read_runs
 from workbench.hub.packages import model_package, read_front_matter
-from workbench.hub.push import PublishArguments, publish_run
+from workbench.hub.push import PushArguments, publish_run
 
 hub = loopback_hub.hub
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,7 +208,7 @@ def test_a_token_without_the_right_is_one_line(hub, publish, run_folder, kind, s
 
 def test_what_to_run_after_a_failed_private_push_keeps_it_private(hub, run_folder, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", hub.tokens.read)
-    arguments = PublishArguments(push_to_hub=REPO, hub_private=True)
+    arguments = PushArguments(push_to_hub=REPO, hub_private=True)
     with pytest.raises(UserError, match=f"publish.py model {run_folder} {REPO} --private$"):
         publish_run(model_package(run_folder, REPO), arguments, run_folder)
 

@@ -132,8 +132,8 @@ def test_the_attention_of_a_word_is_drawn(trained, call, tmp_path):
     ("content", "says"),
     [
         (None, "no such file"),
-        (b"", "no word pairs"),
-        (b"source\ttarget\n", "no word pairs"),
+        (b"", "an empty file"),
+        (b"source\ttarget\n", "but no rows"),
         (b"stress\nteam\n", "1 column(s)"),
         (b"a\tb\tc\nd\te\tf\n", "--source_column and --target_column"),
         ("façade\tacadefay\n".encode("latin-1"), "line 1: not UTF-8"),

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from datasets import Dataset
 from support.bottleneck_models import batch, logits
 from support.encoder_folders import build, train, word_tokenizer, write_encoder
 from transformers import TrainingArguments
 
+from workbench.classification.batches import TextCollator
 from workbench.classification.loading import load_classifier
 from workbench.classification.model import save_classifier
 from workbench.errors import UserError
@@ -125,7 +127,8 @@ def test_every_method_that_is_offered_builds_or_says_what_does_not_fit(encoders)
 def test_adalora_shares_its_ranks_out_while_the_trainer_trains(encoders, tmp_path):
     strategy = find_strategy("peft:adalora[init_r=4,target_r=1]")
     model = build(encoders["bert"], strategy.name)
-    inputs = batch(6)
+    inputs = {name: values.tolist() for name, values in batch(6).items()}
+    columns = inputs | {"length": [sum(mask) for mask in inputs["attention_mask"]]}
     trainer = strategy.trainer_class(WorkbenchTrainer)(
         model=model,
         args=TrainingArguments(
@@ -138,7 +141,8 @@ def test_adalora_shares_its_ranks_out_while_the_trainer_trains(encoders, tmp_pat
             remove_unused_columns=False,
             label_names=["labels"],
         ),
-        train_dataset=[{key: value[row] for key, value in inputs.items()} for row in range(6)],
+        data_collator=TextCollator(word_tokenizer()),
+        train_dataset=Dataset.from_dict(columns),
         processing_class=word_tokenizer(),
         callbacks=strategy.callbacks(model),
     )

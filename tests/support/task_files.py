@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from workbench.data.tasks import TaskArguments, load_task
+from workbench.data.arguments import TaskArguments
+from workbench.data.tasks import load_task
 
 
 def load(**options):

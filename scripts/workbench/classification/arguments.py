@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option
+from workbench.data.arguments import TaskArguments
 from workbench.data.known_tasks import Task, find_task
-from workbench.data.tasks import TaskArguments
 from workbench.hub.push import PushArguments
 from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import find_strategy

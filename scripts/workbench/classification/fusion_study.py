@@ -23,7 +23,8 @@ def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]
     from dataclasses import fields
 
     from custom_models.bottleneck import record_attention
-    from workbench.data import tasks
+    from workbench.data.arguments import TaskArguments
+    from workbench.data.tasks import load_task
     from workbench.runs.folder import read_run_config
 
     from .batches import TextCollator, encode_examples
@@ -31,8 +32,8 @@ def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]
 
     config = read_run_config(run)
     model, tokenizer = load_classifier(str(run), bool(config.get("trust_remote_code")))
-    options = {item.name: config.get(item.name) for item in fields(tasks.TaskArguments)}
-    data = tasks.load_task(tasks.TaskArguments(**options))
+    options = {item.name: config.get(item.name) for item in fields(TaskArguments)}
+    data = load_task(TaskArguments(**options))
     examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
     examples = sorted(examples, key=lambda example: len(example["input_ids"]))
     examples = [{name: value for name, value in example.items() if name != "labels"} for example in examples]

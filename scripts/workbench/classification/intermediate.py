@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from workbench.arguments import option
+from workbench.data.arguments import TaskArguments
 from workbench.data.known_tasks import find_task
-from workbench.data.tasks import TaskArguments, TaskData, held_out_keys, load_task
 from workbench.errors import UserError
 from workbench.processes import is_main_process
 from workbench.runs.metrics import metric_name
@@ -77,7 +77,7 @@ NOT_INHERITED = {item.name for part in (TaskArguments, IntermediateArguments) fo
 }
 
 
-def train_first(arguments, data: TaskData, train: Callable):
+def train_first(arguments, data, train: Callable):
     """Runs the first stage with `train`, unless it is finished; every process calls it.
 
     Args:
@@ -87,6 +87,8 @@ def train_first(arguments, data: TaskData, train: Callable):
     Returns:
         A copy of `arguments` whose encoder is the one of the finished first stage.
     """
+    from workbench.data.tasks import held_out_keys
+
     first = first_stage(arguments)
     is_finished = arguments.resume_from_checkpoint and (Path(first.output_dir) / RESULTS_FILE).is_file()
     if is_main_process():
@@ -113,6 +115,7 @@ def measure_forgetting(arguments, model) -> dict[str, object]:
         `task`, `split`, `metric`, `n`, `before` (the first stage's own score), `after` (the same head on the encoder as
         it is now, with whatever the strategy has put into it).
     """
+    from workbench.data.tasks import load_task
     from workbench.runs.metrics import label_scores
 
     from .loading import load_classifier

@@ -4,36 +4,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from workbench.arguments import option
 from workbench.errors import UserError
 
+from .arguments import TaskArguments
 from .columns import Columns, choose_columns, require_column
 from .examples import Examples, label_of, number_keys, read_examples, text_key, text_of
 from .known_tasks import INDEX_COLUMNS, TASKS, Task, find_task
 from .labels import as_number, encode_labels
 from .splits import SPLITS, check_splits, describe_conflicts, hold_out, limit, remove_shared
 from .tables import Table, is_hub_name, is_there, load_hub, read_table
-
-
-@dataclass
-class TaskArguments:
-    """Which sentences, and which of their columns."""
-
-    task: str | None = option(None, f"a task by name: {', '.join(TASKS)}; needless with a --train_file")
-    train_file: str | None = option(
-        None,
-        "labelled texts: a CSV, TSV, JSON lines or Parquet file, or a Hub data set (owner/name or owner/name:config)",
-    )
-    validation_file: str | None = option(None, "such a file, to choose the best epoch with (default: part of training)")
-    test_file: str | None = option(None, "such a file, to score once at the end (default: part of training)")
-    data_dir: str | None = option(None, "folder with the task's usual files (default: its data set on the Hub)")
-    text_column: str | None = option(None, "column of the text (default: guessed from the header, and said)")
-    pair_column: str | None = option(None, "column of the second text, for tasks about two (default: guessed)")
-    label_column: str | None = option(None, "column of the label (default: guessed)")
-    max_train_examples: int | None = option(
-        None,
-        "train on so many examples only, the classes (or values) in their proportions, the same ones for every seed",
-    )
 
 
 @dataclass

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .cells import Cell, StudyArguments
-from .comparison import Setting
 from .grid import run_grid
 
 
 def run_study(
     script: Path, points: list[str], options: Callable[[str, int], dict[str, object]], arguments: StudyArguments
-) -> dict[str, Setting] | None:
+) -> "dict[str, Setting] | None":  # noqa: F821, imported late: it needs numpy
     """Runs each point with each seed, all points of a seed before the next seed.
 
     Args:
@@ -21,6 +20,8 @@ def run_study(
     Returns:
         The settings by the points' names; None, with a word about it, while other shards are at work.
     """
+    from .comparison import Setting
+
     folder = Path(arguments.output_dir)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     cells = [Cell(cell_name(name, seed), options(name, seed) | {"seed": seed}) for seed in seeds for name in points]
