@@ -19,6 +19,7 @@ from workbench.strategies.arguments import StrategyArguments
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
+import os
 import sys
 import torch
 from accelerate import FullyShardedDataParallelPlugin, PartialState
@@ -48,6 +49,8 @@ fully_shard(model, mesh=mesh)
 save_classifier(model, load_base_tokenizer(StrategyArguments(model_name_or_path=encoder)), out)
 state.wait_for_everyone()
 torch.distributed.destroy_process_group()
+# All is written: threads of gloo that are still there would abort a process that ends in the usual way.
+os._exit(0)
 """
 
 

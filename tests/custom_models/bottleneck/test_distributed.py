@@ -12,6 +12,7 @@ from torch import nn
 from custom_models.bottleneck import BottleneckConfig, FusionConfig, fsdp_wrap_policy
 
 WORKER = """
+import os
 import sys
 import torch
 from accelerate import Accelerator
@@ -49,6 +50,8 @@ if rank == 0:
 accelerator.wait_for_everyone()
 # Without it, gloo's threads may still run when Python ends, and abort the process.
 torch.distributed.destroy_process_group()
+# All is written: threads of gloo that are still there would abort a process that ends in the usual way.
+os._exit(0)
 """
 
 
