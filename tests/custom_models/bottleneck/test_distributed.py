@@ -48,7 +48,6 @@ full = {name: (p.full_tensor() if hasattr(p, "full_tensor") else p).detach().clo
 if rank == 0:
     torch.save(full, out)
 accelerator.wait_for_everyone()
-# Without it, gloo's threads may still run when Python ends, and abort the process.
 torch.distributed.destroy_process_group()
 # All is written: threads of gloo that are still there would abort a process that ends in the usual way.
 os._exit(0)
