@@ -338,7 +338,7 @@ def test_a_visitor_copies_a_translation(page, translator, references):
 def test_nothing_empty_is_shown_before_there_is_something_in_it(page, translator):
     open_page(page, translator)
     page.locator("#maps .map").first.wait_for()
-    boxes = page.locator("textarea:visible, input[role=listbox]:visible")
+    boxes = page.locator("textarea:visible, input:is([role=listbox], [role=combobox]):visible")
     assert boxes.count() == 2 and all(box.input_value() for box in boxes.all())
     assert all(part.inner_text().strip() for part in page.locator(".card:visible").all())
     page.get_by_role("tab", name="File").click()
