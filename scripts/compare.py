@@ -36,6 +36,7 @@ def main() -> None:
         raise UserError("no runs given: name two or more settings, as in compare.py runs/full runs/lora")
     if arguments.examples < 0:
         raise UserError(f"examples: {arguments.examples}; give 0 or more")
+    folder = open_folder(arguments.output_dir) if arguments.output_dir else None
 
     # ---- Compare (heavy imports come after parsing, so that --help is quick)
     from workbench.studies.comparison import Comparison, dataset_of
@@ -56,12 +57,22 @@ def main() -> None:
     for title, examples in (("The settings differ on", differing), ("All are wrong on", wrong)):
         if examples:
             print(f"\n{title}:", *examples, sep="\n  ")
-    if arguments.output_dir:
-        folder = Path(arguments.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
+    if folder is not None:
         names = " and ".join([", ".join(one.name for one in settings[:-1]), settings[-1].name]).removeprefix(" and ")
         write_study(folder, arguments.title or f"{task}: {names}", [part], more=tuple(pairwise_tests(part)))
         print(f"\nREADME.md, table.md, table.csv, study.json, scores.png and scores.json are in\n{folder}")
+
+
+def open_folder(name: str) -> Path:
+    """The folder for the page, made if it is new; UserError if it cannot be, or holds another page than a study's."""
+    folder = Path(name)
+    if (folder / "README.md").exists() and not (folder / "study.json").exists():
+        raise UserError(f"{folder}: its README.md is not a comparison's and stays; choose another --output_dir")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}") from error
+    return folder
 
 
 def choose_baseline(name: str | None, names: list[str]) -> str | None:

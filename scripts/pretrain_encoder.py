@@ -38,6 +38,9 @@ def main() -> None:
     arguments = parse_arguments(PretrainingArguments, __doc__, extra_options)
     if not 0 < arguments.mask_probability < 1:
         raise UserError(f"mask_probability: {arguments.mask_probability}; give more than 0 and less than 1")
+    for name in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
+        if getattr(arguments, name) < 1:
+            raise UserError(f"{name}: {getattr(arguments, name)}; give 1 or more")
     from datasets import Dataset
     from transformers import BertConfig, BertForMaskedLM, set_seed
 

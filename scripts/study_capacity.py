@@ -49,7 +49,9 @@ class CapacityArguments(StudyArguments, OptimisationArguments):
     weight_decay: float = option(0.0, "AdamW's decoupled weight decay; at 0 it is Adam")
     adam_beta2: float = option(0.999, "Adam's second moment decay")
     max_grad_norm: float = option(0.0, "clip the gradient's norm at this (0: never)")
-    early_stopping_patience: int = option(20, "stop after this many epochs without a better validation loss (0: never)")
+    early_stopping_patience: int = option(
+        20, "stop after so many evaluations without a better validation loss (0: never)"
+    )
 
 
 @dataclass(frozen=True)

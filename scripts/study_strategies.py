@@ -107,11 +107,9 @@ def check_axes(arguments: StrategiesArguments) -> None:
         raise UserError(f"tasks: {', '.join(arguments.tasks)}: a --train_file is one task; give it one name or none")
     for name in arguments.strategies:
         find_strategy(name)
-    check_axis(arguments, "model_name_or_path", tuple(arguments.model_name_or_path))
-    if len({Path(model).name for model in arguments.model_name_or_path}) < len(arguments.model_name_or_path):
-        raise UserError(
-            "model_name_or_path: two encoders have the same name; rename a folder, so that runs can be told apart"
-        )
+    models = [Path(model).name for model in arguments.model_name_or_path]
+    if not models or len(set(models)) < len(models):
+        raise UserError(f"model_name_or_path: got {models}; give one encoder or more, each once, by names that differ")
     for axis in ("tasks", "strategies"):
         values = getattr(arguments, axis)
         check_axis(arguments, axis, tuple(values))

@@ -153,7 +153,7 @@ def main() -> None:
     # ---- Report
     for split, scores in metrics.items():
         print(f"{split.capitalize()} split, {sizes[split]:,} examples: {describe_scores(scores)}")
-    print(f"{seconds['train']:.0f} s of training; the weights are those of the best epoch on the validation split")
+    print(f"{seconds['train']:.0f} s of training; the weights are those of the best evaluation on validation")
     print(f'Try it:       python scripts/classify.py {folder / next(iter(data))} "a sentence of yours"')
     print(f"A classifier per task ({', '.join(data)}), results.json and curves.png are in {folder}")
 

@@ -88,7 +88,9 @@ class OptimisationArguments:
     weight_decay: float = option(0.1, "AdamW's decoupled weight decay", advanced=True)
     adam_beta2: float = option(0.98, "AdamW's second moment decay", advanced=True)
     max_grad_norm: float = option(1.0, "clip the gradient's norm at this", advanced=True)
-    early_stopping_patience: int = option(0, "stop after this many epochs without a better validation loss (0: never)")
+    early_stopping_patience: int = option(
+        0, "stop after so many evaluations without a better validation loss (0: never)"
+    )
     bf16: bool = option(False, "bfloat16 autocast", advanced=True)
     gradient_checkpointing: bool = option(
         False, "recompute activations in the backward pass: less memory, more time", advanced=True

@@ -88,6 +88,10 @@ def test_the_studies_that_ship_can_be_compared(call):
         ("metric", "did you mean 'accuracy'"),
         ("baseline", "no setting is called"),
         ("labels", "other labels than"),
+        ("list", "not the results of a run"),
+        ("numbers", "not the results of a run"),
+        ("page", "is not a comparison's and stays"),
+        ("nowhere to write", "cannot be made"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(runs, call, change, said):
@@ -101,6 +105,16 @@ def test_what_cannot_be_compared_is_one_line(runs, call, change, said):
     elif change == "task":
         write_run(runs / "other-seed0", 0, 0.8, task="tweets")
         settings[1] = runs / "other"
+    elif change in ("list", "numbers"):
+        broken = (
+            "[1]" if change == "list" else '{"metrics": 3, "splits": {}, "parameters": {}, "seconds": {}, "seed": 0}'
+        )
+        (runs / "lora-seed1" / "results.json").write_text(broken)
+    elif change == "page":
+        (runs / "README.md").write_text("mine")
+        options = ["--output_dir", runs]
+    elif change == "nowhere to write":
+        options = ["--output_dir", runs / "full-seed0" / "results.json" / "said"]
     elif change == "labels":
         write_predictions(
             runs / "lora-seed1", {"test": Predictions([f"id{n}" for n in range(200)], ["x"] * 200, ["x"] * 200)}
@@ -108,4 +122,5 @@ def test_what_cannot_be_compared_is_one_line(runs, call, change, said):
     else:
         options = {"metric": ["--metric", "acuracy"], "baseline": ["--baseline", "ful"]}[change]
     code, told = call("compare", *settings, *options)
+    assert change != "page" or (runs / "README.md").read_text() == "mine"
     assert code == 2 and said in told.err and told.err.startswith("error: ") and told.err.count("\n") == 1

@@ -35,6 +35,11 @@ def test_a_short_training_leaves_an_encoder_that_has_learned_something(tmp_path,
 
 
 def test_a_wrong_share_is_one_line(call, tmp_path):
-    for options in (("--mask_probability", 1.5), ("--hidden_size", 63)):
+    for options in (
+        ("--mask_probability", 1.5),
+        ("--hidden_size", 63),
+        ("--hidden_size", 0),
+        ("--num_hidden_layers", -1),
+    ):
         code, printed = call("pretrain_encoder", "--output_dir", tmp_path / "run", *options)
         assert code == 2 and printed.err.count("\n") == 1 and not (tmp_path / "run").exists()

@@ -15,6 +15,7 @@ from support.encoder_folders import write_encoder
 from workbench.classification.loading import load_classifier
 from workbench.classification.predict import predict_logits
 from workbench.data.examples import text_key
+from workbench.errors import UserError
 from workbench.runs.predictions import example_ids, read_predictions
 from workbench.runs.results import RunResults
 from workbench.strategies import ablation
@@ -163,6 +164,16 @@ def test_two_processes_score_as_one(tmp_path, table, strategy, weighted):
 
 
 @pytest.mark.slow
+def test_a_run_with_results_has_its_answers(tmp_path, table, encoder, call, monkeypatch):
+    """A study takes a run that has results.json for finished: whatever else it reads must be there before."""
+    monkeypatch.setattr(RunResults, "write", lambda self, folder: (_ for _ in ()).throw(UserError("killed here")))
+    arguments = ["--train_file", table, "--model_name_or_path", encoder, *FAST, "--max_steps", 10]
+    code, told = call("train_classifier", *arguments, "--output_dir", tmp_path / "run")
+    assert code == 2 and "killed here" in told.err
+    assert read_predictions(tmp_path / "run").keys() == {"validation", "test"}
+
+
+@pytest.mark.slow
 def test_evaluation_by_steps_keeps_the_best_weights_and_goes_on(tmp_path, table, encoder, call):
     arguments = ["--train_file", table, "--model_name_or_path", encoder, *FAST, "--eval_strategy", "steps"]
     arguments += ["--eval_steps", 7, "--output_dir", tmp_path / "run"]
@@ -245,6 +256,8 @@ def test_a_study_gives_each_run_what_it_can_use():
         (["--strategies", "scratch", "--intermediate_task", "rte"], "begins from random weights"),
         (["--train_file", "nowhere.csv"], "nowhere.csv"),
         (["--push_to_hub", "me/x"], "unknown option 'push_to_hub'"),
+        (["--model_name_or_path"], "give one encoder or more"),
+        (["--model_name_or_path", "a/bert", "b/bert"], "by names that differ"),
     ],
 )
 def test_a_study_that_cannot_be_trains_nothing(tmp_path, call, arguments, said):

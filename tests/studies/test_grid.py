@@ -411,9 +411,9 @@ def test_a_table_is_markdown_and_csv(tmp_path):
         {"name": "a", "size": 1200, "loss": Spread.of([1.0, 2.0])},
         {"name": "b", "size": 7, "loss": Spread.of([0.123456])},
     ]
-    shown = write_study_table(tmp_path / "table", rows, {"size": ",", "loss": ".2f"}, "Two rows.")
+    shown = write_study_table(tmp_path / "table", rows, {"size": ",", "loss": ".2f"})
     assert shown == "| name | size | loss |\n| --- | ---: | ---: |\n| a | 1,200 | 1.50 ± 0.71 |\n| b | 7 | 0.12 |\n"
-    assert (tmp_path / "table.md").read_text() == f"{shown}\nTwo rows.\n"
+    assert (tmp_path / "table.md").read_text() == shown
     read = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert read[0] == {"name": "a", "size": "1200", "loss": "1.5", "loss sd": str(math.sqrt(0.5)), "loss n": "2"}
     assert read[1] == {"name": "b", "size": "7", "loss": "0.123456", "loss sd": "", "loss n": "1"}

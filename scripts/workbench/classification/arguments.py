@@ -31,7 +31,6 @@ class ClassifierArguments(
     )
     weight_decay: float = option(0.0, "AdamW's decoupled weight decay; at 0 it is Adam")
     adam_beta2: float = option(0.999, "Adam's second moment decay")
-    early_stopping_patience: int = option(0, "stop after this many epochs without a better validation loss (0: never)")
     class_weights: bool = option(False, "weigh each example by the rarity of its class")
     predict: str | None = option(None, "a file of new texts to write the answers for, into predictions.tsv")
     submission: bool = option(False, "write the GLUE server's file for the task's unlabelled test split")

@@ -15,7 +15,7 @@ def encode_examples(examples, tokenizer, max_length: int):
     """A split with `text`, perhaps `pair` and `label`, as what `TextCollator` pads, in a column each, with `length`.
 
     Args:
-        examples: a `datasets.Dataset`, or an `IterableDataset`; the result is one too.
+        examples: a `datasets.Dataset`; the result is one too.
         max_length: in tokens; what is longer is cut off at the end, of a pair the longer text first.
     """
     encode = partial(encode_texts, tokenizer=tokenizer, max_length=max_length)

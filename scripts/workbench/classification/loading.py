@@ -4,13 +4,11 @@ Heavy libraries are imported inside the functions, so that scripts answer `--hel
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.data.known_tasks import TASKS, Task
 from workbench.errors import UserError
-from workbench.hub.fetch import check_config, check_tokenizer, fetch_model
+from workbench.hub.fetch import check_complete, check_config, check_tokenizer, fetch_model, loading
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 from workbench.runs.results import RunResults
 from workbench.strategies.adapters_library import check_adapters_library
@@ -60,28 +58,6 @@ def task_of_run(folder: str) -> Task | None:
     return Task(folder, text, (pair or "pair") if "pair" in data["columns"] else None)
 
 
-@contextmanager
-def loading(name: str) -> Iterator[None]:
-    """Turns what a broken model raises into a UserError that begins with its name; says nothing of a new head."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{name}: cannot load this model: {lines[0]}") from error
-    except Exception as error:
-        # A truncated safetensors file raises an exception of the Rust library's own.
-        if type(error).__module__.startswith("safetensors"):
-            raise UserError(f"{name}: the weights cannot be read: {error}") from error
-        raise
-    finally:
-        logging.set_verbosity(verbosity)
-
-
 def tokenizer_of(name: str, folder: str, trust_remote_code: bool):
     """The tokenizer in `folder`; UserError if there is none, or none that pads."""
     from transformers import AutoTokenizer
@@ -118,7 +94,7 @@ def encoder_with_head(name: str, folder: str, config, trust_remote_code: bool):
     # On 5 each comes with both shapes.
     mismatched = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
     random = [*report["missing_keys"], *mismatched]
-    _check_complete(name, [key for key in random if not key.startswith(heads)])
+    check_complete(name, [key for key in random if not key.startswith(heads)])
     pooler = pooler_name(model)
     model.has_new_pooler = any(key.startswith(f"{pooler}.") for key in report["missing_keys"])
     return model
@@ -135,7 +111,7 @@ def _wrapped_encoder(name: str, folder: str, config):
         folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
     )
     missing = list(report["missing_keys"])
-    _check_complete(name, [key for key in missing if not key.startswith("pooler.")])
+    check_complete(name, [key for key in missing if not key.startswith("pooler.")])
     model = SentenceEncoderForSequenceClassification(config)
     pooler, place = getattr(encoder, "pooler", None), pooler_name(model)
     # The same Linear and tanh on the same state: pretrained with the encoder. ALBERT's is the Linear itself.
@@ -147,12 +123,6 @@ def _wrapped_encoder(name: str, folder: str, config):
     encoder.pooler = None
     model.encoder.load_state_dict(encoder.state_dict())
     return model
-
-
-def _check_complete(name: str, missing: list[str]) -> None:
-    """UserError if weights that are needed are not in the file, or not in these shapes: they would be random."""
-    if missing:
-        raise UserError(f"{name}: the weights lack {len(missing)} tensors of this model, such as {min(missing)}")
 
 
 def _load_whole(name: str, folder: str, trust_remote_code: bool):
@@ -170,7 +140,7 @@ def _load_whole(name: str, folder: str, trust_remote_code: bool):
             output_loading_info=True,
             trust_remote_code=trust_remote_code,
         )
-    _check_complete(name, list(report["missing_keys"]))
+    check_complete(name, list(report["missing_keys"]))
     return model
 
 
@@ -197,12 +167,12 @@ def _load_peft(name: str, folder: str, trust_remote_code: bool):
             model = load_fusion(model, folder, fields["adapters"])
         else:
             model = PeftModel.from_pretrained(model, folder)
-        _check_complete(name, sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - set(shapes)))
+        check_complete(name, sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - set(shapes)))
     return model
 
 
 def _load_library_adapters(name: str, folder: str, trust_remote_code: bool):
-    """The encoder with the adapters and the head that `adapters_backend.save_adapters` wrote."""
+    """The encoder with the adapters and the head that `adapters_library.save_adapters` wrote."""
     fields = check_config(folder, trust_remote_code)
     configuration = fields.get("adapters_config", "")
     check_adapters_library(configuration)

@@ -6,14 +6,14 @@ Heavy libraries are imported inside the functions, so that scripts answer `--hel
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.hub.fetch import check_config, fetch_model, portable_tokenizer
+from workbench.hub.fetch import check_config, fetch_model, loading, portable_tokenizer
 from workbench.processes import is_main_process
 from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import find_strategy
 from workbench.strategies.encoders import head_names, pooler_name
 from workbench.strategies.strategy import Strategy
 
-from .loading import OURS, encoder_with_head, loading, tokenizer_of
+from .loading import OURS, encoder_with_head, tokenizer_of
 
 # What the families call the dropout in their head.
 DROPOUT_FIELDS = ("classifier_dropout", "seq_classif_dropout", "classifier_dropout_prob")

@@ -8,7 +8,7 @@ from workbench.runs.figures import plot_confusion, plot_curves
 
 from .classwise import class_table, describe_scores, majority_class, majority_scores
 from .predict import one_line, predict_logits, write_predictions, write_submission
-from .scoring import answers
+from .scoring import answers, logits_of
 
 
 def describe_task(arguments, data) -> dict:
@@ -62,7 +62,7 @@ def draw_figures(folder: Path, data: TaskData, outcomes: dict, log_history: list
     from sklearn.metrics import confusion_matrix
 
     split = reported_split(outcomes)
-    given = answers(_logits(outcomes[split]), False)
+    given = answers(logits_of(outcomes[split]), False)
     right = outcomes[split].label_ids.tolist()
     counts = confusion_matrix(right, given, labels=range(len(data.label_names))).tolist()
     plot_confusion(counts, data.label_names, folder / "confusion.png", f"{title}: {split} split")
@@ -72,11 +72,7 @@ def write_outcomes(folder: Path, data: TaskData, outcomes: dict) -> None:
     """`validation_predictions.tsv` and, where there is a test split, `test_predictions.tsv`."""
     for split, outcome in outcomes.items():
         path = folder / f"{split}_predictions.tsv"
-        write_predictions(path, list(data.splits[split]), _logits(outcome), data)
-
-
-def _logits(outcome):
-    return outcome.predictions[0] if isinstance(outcome.predictions, tuple) else outcome.predictions
+        write_predictions(path, list(data.splits[split]), logits_of(outcome), data)
 
 
 def score_majority(data: TaskData, outcomes: dict) -> dict[str, dict]:
@@ -106,10 +102,10 @@ def print_scores(
             print(f"  always '{common}', commonest in training: {describe_scores(majority[split])}")
     if majority:
         split = reported_split(outcomes)
-        given = answers(_logits(outcomes[split]), False)
+        given = answers(logits_of(outcomes[split]), False)
         print(f"\nClass by class, {split} split")
         print(class_table(given, outcomes[split].label_ids.tolist(), data.label_names), end="\n\n")
-    print(f"{seconds:.0f} s of training; the weights are those of the best epoch on the validation split")
+    print(f"{seconds:.0f} s of training; the weights are those of the best evaluation on validation")
 
 
 def check_submission(data: TaskData) -> None:

@@ -147,10 +147,11 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     told |= {"majority": score_majority(data, outcomes)} | strategy.facts(trainer.model)
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
-    results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     write_outcomes(folder, data, outcomes)
     given = {name: collect_answers(data.splits[name], logits_of(outcomes[name]), data) for name in outcomes}
     predictions.write_predictions(folder, given)
+    # Last of what others read: a study takes a run that has it for finished.
+    results.RunResults(metrics, sizes, parameters, seconds, arguments.seed, facts=told).write(folder)
     draw_figures(folder, data, outcomes, trainer.state.log_history, arguments)
     lines = strategy.report(told, folder, f"{data.task.name}, {arguments.strategy}, seed {arguments.seed}")
     package = packages.write_card(folder, arguments.push_to_hub)

@@ -80,14 +80,12 @@ def values(column: pyarrow.Array) -> list:
 
 
 def encode(dataset, function: Callable[[dict], dict], remove: list[str]):
-    """A `datasets.Dataset` of what `function` makes of batches of rows, in their order, or a stream of it.
+    """A `datasets.Dataset` of what `function` makes of batches of rows, in their order.
 
     It lies in a file that is mapped into memory and deleted when the process ends; nothing is cached.
     """
-    from datasets import Dataset, disable_progress_bars
+    from datasets import disable_progress_bars
 
-    if not isinstance(dataset, Dataset):
-        return dataset.map(function, batched=True, remove_columns=remove)
     disable_progress_bars()
     number = next(_NUMBERS)
     return dataset.map(

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import UserError
@@ -56,6 +58,34 @@ def _snapshot(name: str, **options) -> Path:
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{name}: no such folder, and the Hub did not give such a model: {reason}") from error
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Turns what a broken model raises into a UserError that begins with its name; says nothing of a new head."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{name}: cannot load this model: {lines[0]}") from error
+    except Exception as error:
+        # A truncated safetensors file raises an exception of the Rust library's own.
+        if type(error).__module__.startswith("safetensors"):
+            raise UserError(f"{name}: the weights cannot be read: {error}") from error
+        raise
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def check_complete(name: str, missing: list[str]) -> None:
+    """UserError if weights that are needed are not in the file, or not in these shapes: they would be random."""
+    if missing:
+        raise UserError(f"{name}: the weights lack {len(missing)} tensors of this model, such as {min(missing)}")
 
 
 def check_tokenizer(folder: str) -> None:

@@ -132,4 +132,7 @@ def read_run_config(folder: str | Path) -> dict:
     """The resolved options of the run in `folder`."""
     from workbench.arguments import read_recipe
 
-    return read_recipe(str(Path(folder) / CONFIG_FILE))
+    path = Path(folder) / CONFIG_FILE
+    if not path.is_file():
+        raise UserError(f"{folder}: not a run's folder; it has no {CONFIG_FILE}")
+    return read_recipe(str(path))

@@ -12,6 +12,7 @@ from workbench.errors import UserError
 from workbench.files import write_whole
 
 SCHEMA = 1
+PARTS = ("metrics", "splits", "parameters", "seconds")
 RESULTS_FILE = "results.json"
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers")
 
@@ -93,10 +94,22 @@ class RunResults:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot read these results: {error}") from error
+        if not is_whole(content):
+            raise UserError(f"{path}: not the results of a run; it lacks {', '.join(sorted(PARTS))}, or one of them")
         if content.get("schema", 0) > SCHEMA:
             raise UserError(f"{path}: schema {content['schema']} is newer than this igpay's ({SCHEMA}); update igpay")
         known = {item.name for item in dataclasses.fields(cls)}
         return cls(**{key: value for key, value in content.items() if key in known})
+
+
+def is_whole(content) -> bool:
+    """Whether this is what `RunResults` wrote, with a table in each of its parts."""
+    if not isinstance(content, dict) or not isinstance(content.get("seed"), int):
+        return False
+    tables = [content.get(part) for part in PARTS]
+    return all(isinstance(table, dict) for table in tables) and all(
+        isinstance(scores, dict) for scores in content["metrics"].values()
+    )
 
 
 def library_versions() -> dict[str, str]:

@@ -121,7 +121,7 @@ class WorkbenchTrainer(Trainer):
     """Trainer with our length grouping, its own clock, whole checkpoints, and a line per evaluation.
 
     Args:
-        train_dataset: a `datasets.Dataset` with a column `length`, or a stream, whose order is its own.
+        train_dataset: a `datasets.Dataset` with a column `length`.
         parameter_groups: the optimiser's, where not all weights have the same rate.
         lr_decay_per_epoch: the learning rate is multiplied by it after every epoch; 0: it follows `args`.
         early_stopping_patience: see `EarlyStopping`; 0: off.

@@ -40,9 +40,9 @@ class Cell:
 def check_axis(arguments, name: str, allowed: tuple | None = None) -> None:
     """UserError unless the option `name` lists one or more of `allowed` (None: whole numbers from 1), each once."""
     values = getattr(arguments, name)
-    right = all(value in allowed if allowed else value >= 1 for value in values)
+    right = all(value >= 1 if allowed is None else value in allowed for value in values)
     if not values or not right or len(set(values)) < len(values):
-        what = " and ".join(allowed) if allowed else "the numbers from 1 on"
+        what = "the numbers from 1 on" if allowed is None else " and ".join(allowed)
         raise UserError(f"{name}: got {values}; give one or more of {what}, each once")
 
 

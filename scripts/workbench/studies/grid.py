@@ -26,7 +26,7 @@ from workbench.errors import UserError
 from workbench.files import write_whole
 from workbench.runs.folder import CONFIG_FILE, FREE_OPTIONS, check_inputs, delete_run, read_run_config
 from workbench.runs.metrics import metric_name
-from workbench.runs.results import RESULTS_FILE, RunResults
+from workbench.runs.results import RESULTS_FILE, RunResults, is_whole
 
 from .cells import Cell, StudyArguments, take_shard
 
@@ -39,7 +39,6 @@ CELLS_FOLDER = "cells"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 SECONDS_TO_END = 10
-REQUIRED = frozenset("metrics splits parameters seconds seed".split())
 
 
 def run_grid(script: Path, cells: list[Cell], arguments: StudyArguments) -> dict[str, RunResults]:
@@ -80,8 +79,7 @@ def read_finished(folder: Path) -> RunResults | None:
         content = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    whole = isinstance(content, dict) and content.keys() >= REQUIRED
-    return RunResults.read(folder) if whole else None
+    return RunResults.read(folder) if is_whole(content) else None
 
 
 def run_cell(script: Path, cell: Cell, study: Path, launcher: str = "") -> RunResults:

@@ -79,13 +79,12 @@ def describe_effect(cause: str, cases: dict[str, tuple[list, list]], scores: tup
     return f"{cause} {'; '.join(told)} (n = {seeds} {'seed' if seeds == 1 else 'seeds'} each)."
 
 
-def write_study_table(path: Path, rows: list[dict[str, object]], forms: dict[str, str], text: str = "") -> str:
+def write_study_table(path: Path, rows: list[dict[str, object]], forms: dict[str, str]) -> str:
     """Writes `path`.csv with full precision and `path`.md with formatted values, each whole or not at all.
 
     Args:
         rows: one dictionary per row, all with the same keys; a `Spread` becomes three columns (mean, sd, n) in CSV.
         forms: column -> format of its numbers in Markdown.
-        text: stands below the Markdown table.
 
     Returns:
         The Markdown table.
@@ -100,7 +99,7 @@ def write_study_table(path: Path, rows: list[dict[str, object]], forms: dict[str
     writer.writerows(flat)
     write_whole(path.with_suffix(".csv"), buffer.getvalue())
     table = markdown_table(rows, forms)
-    write_whole(path.with_suffix(".md"), table + (f"\n{text}\n" if text else ""))
+    write_whole(path.with_suffix(".md"), table)
     return table
 
 

@@ -1,7 +1,7 @@
 """Trained translators from a run's folder or the Hub."""
 
 from workbench.errors import UserError
-from workbench.hub.fetch import check_config, check_tokenizer, fetch_model
+from workbench.hub.fetch import check_complete, check_config, check_tokenizer, fetch_model, loading
 
 
 def load_translator(name: str, trust_remote_code: bool = False):
@@ -21,31 +21,15 @@ def load_translator(name: str, trust_remote_code: bool = False):
     check_tokenizer(folder)
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
-    from transformers.utils import logging
 
     import custom_models  # noqa: F401, registers our architectures
 
-    logging.disable_progress_bar()
-    verbosity = logging.get_verbosity()
-    # What it would say of missing weights is the error below.
-    logging.set_verbosity_error()
     auto_class = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     options = {"trust_remote_code": trust_remote_code}
-    try:
+    with loading(name):
         model, report = auto_class.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise UserError(f"{name}: cannot load this model: {str(error).splitlines()[0]}") from error
-    except Exception as error:
-        # A truncated safetensors file raises an exception of the Rust library's own.
-        if type(error).__module__.startswith("safetensors"):
-            raise UserError(f"{name}: the weights cannot be read: {error}") from error
-        raise
-    finally:
-        logging.set_verbosity(verbosity)
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise UserError(f"{name}: the weights lack {len(missing)} tensors of this model, such as {missing[0]}")
+    check_complete(name, list(report["missing_keys"]))
     return model.eval(), tokenizer
