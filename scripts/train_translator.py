@@ -91,7 +91,7 @@ def main() -> None:
         summarise_scores,
     )
     from workbench.translation.model import load_translator
-    from workbench.translation.report import describe_pairs, example_word
+    from workbench.translation.report import describe_pairs, example_word, print_scores
 
     check_before_training(arguments)
     data = load_data(arguments)
@@ -169,7 +169,7 @@ def main() -> None:
     package = packages.write_card(folder, arguments.push_to_hub)
 
     # ---- Report
-    report(metrics["test"], outcome, seconds)
+    print_scores(metrics["test"], outcome, seconds)
     if arguments.train_file is None:
         print(f"\n{SENTENCE} → {next(text_translator(model, tokenizer).lines([SENTENCE]))}")
     print(f"\nTalk to it:   python scripts/translate.py {folder}")
@@ -192,21 +192,6 @@ def load_data(arguments):
         for path in (arguments.train_file, arguments.validation_file, arguments.test_file)
     ]
     return load_pairs(*files, seed=0)
-
-
-def report(test: dict[str, float], outcome: list[tuple[str, str, str]], seconds: float) -> None:
-    """Prints the test split's scores, and some right and wrong translations."""
-    print(
-        f"\nTest split, {len(outcome):,} unseen words: loss {test['loss']:.5f} nats per symbol, word accuracy "
-        f"{test['word_accuracy']:.2%}, character error rate {test['cer']:.3%} ({seconds:.0f} s of training)"
-    )
-    from workbench.translation.text import shortened
-
-    outcome = [(source, target, shortened(written, source)) for source, target, written in outcome]
-    wrong = [f"{source} → {written} (right: {target})" for source, target, written in outcome if written != target]
-    right = [f"{source} → {written}" for source, target, written in outcome if written == target]
-    for title, lines in (("right", right), ("wrong", wrong)):
-        print(f"  {len(lines):,} {title}" + (f", e.g. {'; '.join(lines[:5])}" if lines else ""))
 
 
 if __name__ == "__main__":
