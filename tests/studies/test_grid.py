@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workbench import locks
 from workbench.errors import UserError
 from workbench.runs.results import RunResults
 from workbench.studies import grid
@@ -204,9 +205,9 @@ def test_a_worker_that_outlives_its_study_is_waited_for(train, study, tmp_path):
 
 
 def test_a_study_runs_without_locks_and_says_so(train, study, monkeypatch, capsys):
-    monkeypatch.setattr(grid, "fcntl", None)
+    monkeypatch.setattr(locks, "fcntl", None)
     assert list(run_grid(train, cells(1), StudyArguments(str(study)))) == ["cell0"]
-    assert "this system has no locks; see that no other study runs cell0" in capsys.readouterr().out
+    assert "cell0.log: this system has no locks; see that no other process works there" in capsys.readouterr().err
 
 
 def wait_for(path, seconds=30):
