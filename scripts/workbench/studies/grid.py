@@ -35,6 +35,7 @@ from .cells import Cell, StudyArguments, take_shard
 CELLS_FOLDER = "cells"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 SECONDS_TO_END = 10
+GROUP = {} if sys.platform == "win32" else {"process_group": 0}
 
 
 def run_grid(script: Path, cells: list[Cell], arguments: StudyArguments) -> dict[str, RunResults]:
@@ -196,7 +197,13 @@ def _run_process(command: list[str], log) -> int:
     follow = _die_with(os.getpid()) if sys.platform == "linux" else None
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=follow
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            preexec_fn=follow,
+            **GROUP,
         )
     except FileNotFoundError as error:
         raise UserError(f"launcher: there is no command '{command[0]}'") from error
@@ -221,7 +228,10 @@ def _die_with(parent: int):
 def _end(process: subprocess.Popen) -> None:
     if process.poll() is not None:
         return
-    process.terminate()
+    if GROUP:  # a launcher does not tell its workers that they are to end
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.terminate()
     try:
         process.wait(SECONDS_TO_END)
     except subprocess.TimeoutExpired:
