@@ -8,6 +8,8 @@ import pytest
 from workbench.arguments import RunArguments, parse_arguments
 from workbench.errors import UserError
 from workbench.files import write_whole
+from workbench.locks import take_lock
+from workbench.runs.claims import LOCK_FILE, release
 from workbench.runs.folder import open_run, read_run_config
 from workbench.runs.results import RunResults, count_parameters
 
@@ -137,6 +139,21 @@ def test_a_run_killed_as_it_wrote_its_first_file_can_be_started_again(tmp_path):
     (tmp_path / ".config.yaml.123").write_text("seed")
     open_run(Arguments(output_dir=str(tmp_path)))
     assert read_run_config(tmp_path)["seed"] == 0
+
+
+def test_a_run_keeps_its_folder_and_touches_none_that_another_process_keeps(tmp_path):
+    folder = open_run(Arguments(output_dir=str(tmp_path / "run")))
+    (folder / "model.safetensors").write_text("weights")
+    with (folder / LOCK_FILE).open() as file:
+        assert not take_lock(file)
+        release(folder)
+        assert take_lock(file)
+        for options in ({}, {"resume_from_checkpoint": True}, {"overwrite_output_dir": True}):
+            with pytest.raises(UserError, match="another process is at work in this folder"):
+                open_run(Arguments(output_dir=str(folder), **options))
+    assert (folder / "model.safetensors").exists()
+    open_run(Arguments(output_dir=str(folder), overwrite_output_dir=True))
+    assert {path.name for path in folder.iterdir()} == {LOCK_FILE, "config.yaml", "inputs.json"}
 
 
 def test_only_the_main_process_writes(tmp_path, monkeypatch):

@@ -143,6 +143,12 @@ def test_an_ablation_ends_in_a_heatmap_with_its_numbers(trained, refused):
         assert span["change"] == pytest.approx((span["accuracy"] - told["whole"]) / told["whole"])
     assert (trained["houlsby"] / "ablation.png").stat().st_size > 10_000
     assert "no bottleneck adapters" in refused(script("ablate_adapters", trained["full"]))
+    inputs = trained["houlsby"] / "inputs.json"
+    before = inputs.read_text()
+    inputs.write_text(json.dumps(json.loads(before) | {"train_file": "of other labels"}))
+    said = refused(script("ablate_adapters", trained["houlsby"]))
+    assert "train_file is not what this run was trained with" in said
+    inputs.write_text(before)
 
 
 @pytest.mark.slow
