@@ -326,7 +326,7 @@ def read_header(path: Path, name: str | None = None) -> dict[str, list[int]]:
         header = json.loads(text)
         shapes = {key: _shape(entry, size - 8 - length) for key, entry in header.items() if key != "__metadata__"}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise RefusedError(f"{name}: its header is broken ({type(error).__name__}): copy or download it again") from error
+        raise RefusedError(f"{name}: its header is broken: copy or download it again") from error
     return shapes
 
 
