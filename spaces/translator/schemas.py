@@ -45,6 +45,7 @@ Module = Annotated[str, StringConstraints(pattern=r"^[\w.]{1,300}\Z")]
 Modules = list[Module] | Annotated[str, Field(max_length=200)] | None
 Index = Annotated[int, Field(ge=0, lt=MOST_LAYERS)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
+Rank = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=False)]
 
 
@@ -107,9 +108,9 @@ class AdapterConfig(Content):
     layers_to_transform: list[Index] | Index | None = None
     layers_pattern: list[Module] | Module | None = None
     leave_out: list[Index] | None = None
-    rank_pattern: dict[Module, Positive] | None = None
+    rank_pattern: dict[Module, Rank | list[bool]] | None = None
     alpha_pattern: dict[Module, Number] | None = None
-    r: Positive | None = None
+    r: Rank | None = None
     lora_alpha: Number | None = None
     num_virtual_tokens: Positive | None = None
     bottleneck_size: Positive | None = None
