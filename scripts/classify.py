@@ -169,9 +169,9 @@ def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[st
 
 def read_lines() -> list[str]:
     """Standard input's lines; UserError names the line that is no UTF-8."""
-    from workbench.data.tables import decode_text, split_lines
+    from workbench.data.tables import decode_lines, lines_of
 
-    return split_lines(decode_text(sys.stdin.buffer.read(), "standard input"))
+    return list(lines_of(decode_lines(sys.stdin.buffer, "standard input")))
 
 
 def show_one(answer) -> None:
