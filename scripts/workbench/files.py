@@ -94,6 +94,6 @@ def plain_cell(cell: str) -> str:
 
 def markdown_text(text: str) -> str:
     """A stranger's text in Markdown: one line, without tags, links, images, code or a table's bars."""
-    plain = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
-    # An underscore inside of a word means nothing.
-    return re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)|^[#>+-](?= )", r"\\\g<0>", plain)
+    plain = re.sub(r"&(?=[#\w]+;)", "&amp;", one_line(text)).replace("<", "&lt;")
+    # Underscores inside of words mean nothing, nor do brackets without a link behind them.
+    return re.sub(r"[\\`*|~]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[#>+-](?= )", r"\\\g<0>", plain)

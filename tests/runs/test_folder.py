@@ -35,11 +35,13 @@ def test_results_are_read_back_as_written(tmp_path):
     assert "torch" in RunResults.read(tmp_path).versions
 
 
-@pytest.mark.parametrize("content", ["", "{", None])
-def test_missing_or_broken_results_are_one_error(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "says"), [("", "cannot read this JSON"), ("{", "cannot read"), (None, "no such file")]
+)
+def test_missing_or_broken_results_are_one_error(tmp_path, content, says):
     if content is not None:
         (tmp_path / "results.json").write_text(content)
-    with pytest.raises(UserError, match="cannot read these results"):
+    with pytest.raises(UserError, match=f"results.json: {says}"):
         RunResults.read(tmp_path)
 
 

@@ -164,7 +164,7 @@ def _truncate(folder):
     ("change", "says"),
     [
         (_drop("model.safetensors"), "no weights (model.safetensors)"),
-        (_drop("results.json"), "results.json: cannot read these results"),
+        (_drop("results.json"), "results.json: no such file"),
         (_drop("layers_piglatin.py"), "import"),
         (_drop("modeling_piglatin.py"), "modeling_piglatin.py is missing"),
         (_stray_import, "import numpy: this import does not travel"),

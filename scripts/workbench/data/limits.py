@@ -11,7 +11,7 @@ MOST_IN_LINE = 16_000_000  # bytes, and characters of a cell
 MOST_IN_NAME = 200  # characters of a column's name
 MOST_IN_TEXT = 1_000_000  # characters
 MOST_IN_LABEL = 500  # characters
-MOST_CLASSES = 5_000
+MOST_CLASSES = 2_000
 
 
 def check_size(where: str, rows: int = 0, columns: int = 0, size: int = 0) -> None:
