@@ -78,7 +78,7 @@ def read_table(
     if suffix == ".parquet" and is_there(path):
         from . import arrow
 
-        return _from_arrow(str(path), arrow.read_parquet(str(path)))
+        return from_arrow(str(path), arrow.read_parquet(str(path)))
     text = read_text(path)
     first = first_line(text)
     if suffix in JSON_SUFFIXES or (suffix not in FILE_SUFFIXES and first.startswith("{")):
@@ -316,7 +316,7 @@ def _from_records(path: str, header: list[str], records: Iterator, skip: bool, n
     return Table(path, header, columns, numbers, notes=notes)
 
 
-def _from_arrow(path: str, content) -> Table:
+def from_arrow(path: str, content) -> Table:
     """A `pyarrow.Table`, class numbers replaced by their names where the schema says them, a negative one by None."""
     from . import arrow
 
@@ -348,5 +348,5 @@ def load_hub(name: str, config: str | None = None, hint: str = "") -> dict[str, 
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{name}: the Hub did not give this data set: {reason}{hint}") from error
     return {
-        split: _from_arrow(f"{name} ({split})", dataset.with_format("arrow")[:]) for split, dataset in loaded.items()
+        split: from_arrow(f"{name} ({split})", dataset.with_format("arrow")[:]) for split, dataset in loaded.items()
     }
