@@ -1,9 +1,16 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and the places where they can be written."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import UserError
+from .processes import is_main_process
+
+LONGEST_NAME = 255  # bytes, on the usual file systems
+LONGEST_PATH = 2_000  # bytes; Linux takes 4,096, and what a run writes lies deeper
 
 
 @contextmanager
@@ -26,3 +33,45 @@ def write_whole(path: Path, text: str) -> None:
 def write_table(path: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
     """Writes tab-separated rows, whole or not at all."""
     write_whole(path, "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)))
+
+
+def check_output(name: str, path: str, kind: str) -> str:
+    """The path that the option `name` gives, with `~` for the home folder read as that; nothing is made there yet.
+
+    Args:
+        kind: `folder` or `file`.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    if not path.strip():
+        raise UserError(f"{name}: is empty; give the path of a {kind}")
+    path = os.path.expanduser(path)  # noqa: PTH111
+    whole = os.path.abspath(path)  # noqa: PTH100
+    if len(whole.encode()) > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in Path(whole).parts):
+        raise UserError(f"{name}: a name of more than {LONGEST_NAME} bytes, or a path of more than {LONGEST_PATH:,}")
+    if is_main_process():
+        _check_place(name, path, kind)
+    return path
+
+
+def _check_place(name: str, path: str, kind: str) -> None:
+    """UserError unless a file or folder of that path can be written or made."""
+    if kind == "file" and (os.path.isdir(path) or path.endswith(("/", os.sep))):  # noqa: PTH112
+        raise UserError(f"{name}: {path} is a folder; give the path of a file")
+    if os.path.lexists(path) and not os.path.exists(path):  # noqa: PTH110
+        raise UserError(f"{name}: {path} is a link that leads nowhere")
+    if kind == "file" and os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        raise UserError(f"{name}: {path} is not a file")
+    folder = Path(path) if kind == "folder" else Path(path).parent
+    if kind == "file" and not folder.is_dir():
+        raise UserError(f"{name}: there is no folder {folder}; make it first")
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise UserError(f"{name}: {folder} is not a folder")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{name}: nothing can be written in {folder}: {error.strerror}") from error

@@ -321,10 +321,10 @@ def test_mistakes_are_one_line(tmp_path, call, encoder, arguments, said):
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("classify", ("w2", "--batch_size", 0), "--batch_size"),
-        ("classify", ("w2", "--max_length", 100_000), "max_length: 100000 tokens; this encoder takes 4 to"),
-        ("ablate_adapters", ("--batch_size", 0), "--batch_size"),
-        ("ablate_adapters", ("--max_examples", 0), "--max_examples"),
+        ("classify", ("w2", "--batch_size", 0), "batch_size: 0; give a whole number from 1"),
+        ("classify", ("w2", "--max_length", 10_000), "max_length: 10000 tokens; this encoder takes 4 to"),
+        ("ablate_adapters", ("--batch_size", 0), "batch_size: 0; give a whole number from 1"),
+        ("ablate_adapters", ("--max_examples", 0), "max_examples: 0; give a whole number from 1"),
     ],
 )
 def test_sizes_that_cannot_be_are_one_line(trained, call, name, arguments, said):

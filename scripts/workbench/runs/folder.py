@@ -130,7 +130,7 @@ def has_weights(folder: Path) -> Iterator[Path]:
 
 def read_run_config(folder: str | Path) -> dict:
     """The resolved options of the run in `folder`."""
-    from workbench.arguments import read_recipe
+    from workbench.recipes import read_recipe
 
     path = Path(folder) / CONFIG_FILE
     if not path.is_file():
