@@ -15,7 +15,8 @@ from pathlib import Path
 from random import Random
 
 from workbench.arguments import option, parse_arguments
-from workbench.errors import UserError, run_main
+from workbench.errors import run_main
+from workbench.values import BATCH, COUNT
 
 
 @dataclass
@@ -23,15 +24,13 @@ class AblationArguments:
     """The run, and how much of it is measured."""
 
     run: str = option("", "folder of a train_classifier.py run with bottleneck adapters", positional=True)
-    batch_size: int = option(64, "examples per batch")
-    max_examples: int | None = option(None, "only so many examples of the validation split")
+    batch_size: int = option(64, "examples per batch", **BATCH)
+    max_examples: int | None = option(None, "only so many examples of the validation split", **COUNT)
     naive: bool = option(False, "also take a whole pass per cell, compare the results, and print both times")
 
 
 def main() -> None:
     arguments = parse_arguments(AblationArguments, __doc__)
-    if arguments.batch_size < 1 or (arguments.max_examples is not None and arguments.max_examples < 1):
-        raise UserError("--batch_size and --max_examples are at least 1")
 
     from tqdm import tqdm
 

@@ -144,11 +144,14 @@ def values(column: pyarrow.Array) -> list:
 
 
 def encode(dataset, function: Callable[[dict], dict], remove: list[str]):
-    """A `datasets.Dataset` of what `function` makes of batches of rows, in their order.
+    """A `datasets.Dataset` of what `function` makes of batches of rows, in their order; of a stream, a stream.
 
     It lies in a file that is mapped into memory and deleted when the process ends; nothing is cached.
     """
-    from datasets import disable_progress_bars
+    from datasets import IterableDataset, disable_progress_bars
+
+    if isinstance(dataset, IterableDataset):
+        return dataset.map(function, batched=True, remove_columns=remove)
 
     disable_progress_bars()
     number = next(_NUMBERS)

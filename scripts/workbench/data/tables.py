@@ -85,7 +85,7 @@ def read_table(
     if suffix == ".parquet":
         from . import arrow
 
-        return _from_arrow(str(path), arrow.read_parquet(str(path)))
+        return from_arrow(str(path), arrow.read_parquet(str(path)))
     first = first_line(path)
     if suffix in JSON_SUFFIXES or (suffix not in FILE_SUFFIXES and first.startswith("{")):
         return _read_json(path)
@@ -374,7 +374,7 @@ def _from_records(path: str, header: list[str], records: Iterator, skip: bool, n
     return Table(path, header, columns, numbers, notes=notes)
 
 
-def _from_arrow(path: str, content) -> Table:
+def from_arrow(path: str, content) -> Table:
     """A `pyarrow.Table`, class numbers replaced by their names where the schema says them, a negative one by None."""
     from . import arrow
 
@@ -408,5 +408,5 @@ def load_hub(name: str, config: str | None = None, hint: str = "") -> dict[str, 
     tables = {}
     for split, dataset in loaded.items():
         check_size(f"{name} ({split})", len(dataset), len(dataset.column_names))
-        tables[split] = _from_arrow(f"{name} ({split})", dataset.with_format("arrow")[:])
+        tables[split] = from_arrow(f"{name} ({split})", dataset.with_format("arrow")[:])
     return tables

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.files import read_limited, write_whole
+from workbench.files import write_whole
 from workbench.processes import is_main_process
 
 CONFIG_FILE = "config.yaml"
 INPUTS_FILE = "inputs.json"
-MOST_CONFIG = 1_000_000  # bytes
 # Options that may differ between a run and its continuation.
 FREE_OPTIONS = frozenset(
     {"output_dir", "resume_from_checkpoint", "overwrite_output_dir", "report_to", "push_to_hub", "hub_private"}
@@ -131,14 +130,13 @@ def has_weights(folder: Path) -> Iterator[Path]:
 
 def read_run_config(folder: str | Path) -> dict:
     """The resolved options of the run in `folder`."""
-    from workbench.arguments import read_recipe
+    from workbench.recipes import read_recipe
 
     from .schema import check_plain
 
     path = Path(folder) / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"{folder}: not a run's folder; it has no {CONFIG_FILE}")
-    read_limited(path, MOST_CONFIG)
     config = read_recipe(str(path))
     check_plain(config, str(path))
     return config

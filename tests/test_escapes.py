@@ -4,7 +4,8 @@ import csv
 
 import pytest
 
-from workbench.files import markdown_text, one_line, plain_cell, read_rows, spreadsheet_cell, write_table
+from workbench.escapes import markdown_text, one_line, plain_cell, spreadsheet_cell
+from workbench.files import read_rows, write_table
 from workbench.studies.report import Spread, write_study_table
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "-", "=", "--help", "+x", "-abc"]
