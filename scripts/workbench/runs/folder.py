@@ -12,6 +12,8 @@ from workbench.errors import UserError
 from workbench.files import write_whole
 from workbench.processes import is_main_process
 
+from .leftovers import foreign_file
+
 CONFIG_FILE = "config.yaml"
 INPUTS_FILE = "inputs.json"
 # Options that may differ between a run and its continuation.
@@ -66,13 +68,22 @@ def _check_existing(folder: Path, resolved: dict, arguments) -> None:
 
 
 def delete_run(folder: Path, options: dict) -> None:
-    """Empties a run's folder; UserError if what one of the options names, or the present directory, lies in it."""
+    """Empties a run's folder.
+
+    Raises:
+        UserError: what one of the options names, the present directory, or a file that is not a run's lies in it.
+    """
     folder = folder.resolve()
     if folder in (here := Path.cwd().resolve(), *here.parents):
         raise UserError(f"{folder}: would be deleted, with the directory that you are in")
     for name, path in _existing_paths(options):
         if folder in (path.resolve(), *path.resolve().parents):
             raise UserError(f"{folder}: would be deleted, and {name} is in it: {path}; choose another --output_dir")
+    stray = foreign_file(folder)
+    if stray is not None:
+        raise UserError(
+            f"{folder}: would be deleted, with {stray}, which is not a run's; move it, or choose another folder"
+        )
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
