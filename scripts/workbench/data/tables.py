@@ -212,7 +212,7 @@ def _read_json(path: str | Path) -> Table:
     """Each name that any object has is a column; None where an object has it not."""
     columns: dict[str, list] = {}
     numbers = array("q")
-    objects = json_objects(path)
+    objects = ((line, {name: _flat(cell) for name, cell in row.items()}) for line, row in json_objects(path))
     while rows := list(itertools.islice(objects, ROWS_AT_ONCE)):
         for name, line in _first_lines(rows).items():
             if name not in columns:
@@ -220,7 +220,7 @@ def _read_json(path: str | Path) -> Table:
                 columns[name] = [[None] * len(numbers)] if numbers else []
         check_size(str(path), len(numbers) + len(rows), len(columns))
         for name, pieces in columns.items():
-            pieces.append(_packed([_flat(row.get(name)) for _, row in rows]))
+            pieces.append(_packed([row.get(name) for _, row in rows]))
         numbers.extend(line for line, _ in rows)
     if not numbers:
         raise UserError(f"{path}: an empty file")
