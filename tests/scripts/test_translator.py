@@ -159,7 +159,7 @@ def test_a_bad_training_file_is_one_line_and_nothing_is_written(call, tmp_path, 
         (["--hidden_size", "33"], "hidden_size 33 is not a multiple of 2 heads"),
         (["--train_batch_size", "0"], "train_batch_size: 0; give a whole number from 1"),
         (["--num_train_epochs", "many"], "num_train_epochs: 'many'; give a number above 0"),
-        (["--optim", "sgdd"], "TrainingArguments refuses these options"),
+        (["--optim", "sgdd"], "optim: unknown value 'sgdd'; did you mean 'sgd'?; choose one of"),
     ],
 )
 def test_a_bad_option_is_one_line(call, pair_file, tmp_path, arguments, says):

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments, get_scheduler
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import SchedulerType
+from transformers.training_args import OptimizerNames
 
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.processes import is_main_process, process_count
 
 from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
@@ -78,10 +81,19 @@ def make_training_arguments(arguments, examples: int | None, **overrides) -> Tra
         "ddp_find_unused_parameters": False,
     }
     _check_together(arguments.extra)
-    with _plain_refusals("transformers.TrainingArguments refuses these options"):
+    _check_is_one_of("lr_scheduler_type", arguments.lr_scheduler_type, SchedulerType)
+    _check_is_one_of("optim", arguments.extra.get("optim", OptimizerNames.SGD.value), OptimizerNames)
+    names = f" ({', '.join(arguments.extra)})" if arguments.extra else ""
+    with _plain_refusals(f"transformers.TrainingArguments refuses these options{names}"):
         made = TrainingArguments(**{**options, **overrides, **arguments.extra})
     _rehearse(made, steps, has_own_decay=bool(arguments.lr_decay_per_epoch))
     return made
+
+
+def _check_is_one_of(name: str, value: str, kind: type[Enum]) -> None:
+    known = [member.value for member in kind]
+    if value not in known:
+        raise UserError(f"{name}: unknown value '{value}'{nearest(value, known)}; choose one of {', '.join(known)}")
 
 
 def _check_together(extra: dict) -> None:
