@@ -171,8 +171,14 @@ def _truncate(folder):
         (_truncate, "config.json: cannot be read"),
         (_results(metrics={"test": {"word_accuracy": 0.5}}), "no metrics.test.cer"),
         (_results(metrics={"validation": {"loss": 1}}), "no metrics.test.word_accuracy"),
-        (_results(metrics={"test": {"word_accuracy": None, "cer": 0.1}}), "input should be a valid number"),
-        (_results(metrics={"test": {"word_accuracy": float("nan"), "cer": 0.1}}), "a number that is not finite"),
+        (
+            _results(metrics={"test": {"word_accuracy": None, "cer": 0.1}}),
+            "metrics.test.word_accuracy: input should be a valid number",
+        ),
+        (
+            _results(metrics={"test": {"word_accuracy": float("nan"), "cer": 0.1}}),
+            "metrics.test.word_accuracy: a number that is not finite",
+        ),
         (_results(schema=99), "schema 99 is newer"),
     ],
 )
