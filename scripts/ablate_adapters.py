@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from workbench.arguments import option, parse_arguments
-from workbench.errors import run_main
+from workbench.errors import UserError, run_main
 from workbench.values import BATCH, COUNT
 
 
@@ -39,14 +39,20 @@ def main() -> None:
     from workbench.classification.loading import load_classifier
     from workbench.data.arguments import TaskArguments
     from workbench.data.tasks import load_task
+    from workbench.runs.claims import claim
     from workbench.runs.figures import plot_ablation
     from workbench.runs.folder import check_is_one_run, read_run_config
+    from workbench.runs.inputs import find_changed_input
     from workbench.runs.metrics import metric_name
     from workbench.strategies import ablation
 
     # ---- The run, and the split that its epochs were chosen on
     check_is_one_run(arguments.run)
     config = read_run_config(arguments.run)
+    claim(Path(arguments.run))
+    changed = find_changed_input(Path(arguments.run), config)
+    if changed is not None:
+        raise UserError(f"{arguments.run}: {changed} is not what this run was trained with: it has changed since")
     model, tokenizer = load_classifier(arguments.run, arguments.trust_remote_code)
     layers = ablation.adapted_layers(model)
     data = load_task(TaskArguments(**{item.name: config.get(item.name) for item in fields(TaskArguments)}))

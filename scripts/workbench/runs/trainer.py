@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from transformers.training_args import OptimizerNames
 
 from workbench.errors import UserError, nearest
 from workbench.processes import is_main_process, process_count
+from workbench.termination import patient
 
-from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
+from .checkpoints import Divergence, EarlyStopping, WholeCheckpoints, check_best, last_whole_checkpoint
 from .facts import eval_scores
 from .metrics import metric_name
 from .sampling import LengthGroupedSampler
@@ -195,13 +196,19 @@ class WorkbenchTrainer(Trainer):
         self.parameter_groups = parameter_groups
         self.lr_decay_per_epoch = lr_decay_per_epoch
         self.checkpoint, seconds = last_whole_checkpoint(args.output_dir) if resume else (None, 0.0)
-        self.clock = WholeCheckpoints(seconds)
+        if args.load_best_model_at_end:
+            check_best(self.checkpoint)
+        # Trainer would delete older checkpoints before the new one is whole, and folders that only are called so.
+        self.clock, args.save_total_limit = WholeCheckpoints(seconds, args.save_total_limit), None
         stopping = [EarlyStopping(early_stopping_patience)] if early_stopping_patience else []
         for callback in stopping:
             callback.no_more_steps(args, self.checkpoint)
         bar = [] if args.disable_tqdm else [QuietBar]
         super().__init__(
-            *positional, args=args, callbacks=[self.clock, *stopping, *callbacks, EpochLines, *bar], **kwargs
+            *positional,
+            args=args,
+            callbacks=[self.clock, *stopping, *callbacks, EpochLines, Divergence, *bar],
+            **kwargs,
         )
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
@@ -214,8 +221,12 @@ class WorkbenchTrainer(Trainer):
         return self.clock.seconds
 
     def fit(self) -> None:
-        """Trains to the end, from the checkpoint or from the beginning."""
-        self.train(resume_from_checkpoint=self.checkpoint)
+        """Trains to the end, from the checkpoint or from the beginning; SIGTERM ends it behind another checkpoint.
+
+        Of several processes each would end at another step: they end at once, and keep the checkpoint that there is.
+        """
+        with patient() if process_count() == 1 else nullcontext(self.clock.patience) as self.clock.patience:
+            self.train(resume_from_checkpoint=self.checkpoint)
 
     def create_optimizer(self, *arguments):
         if self.parameter_groups is not None and self.optimizer is None:
