@@ -79,7 +79,7 @@ def main() -> None:
 
 def show_table(examples: list[dict], answers: dict[str, list], labels: list | None, only_differences=False) -> None:
     """A row for each text, with the right label where it is known, each run's answer, and whether they differ."""
-    from workbench.classification.predict import one_line
+    from workbench.files import one_line
 
     kinds = [name for name in ("text", "pair") if name in examples[0]]
     print("\t".join([*kinds, *(["label"] if labels else []), *answers, *(["differ"] if len(answers) > 1 else [])]))
@@ -164,9 +164,9 @@ def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[st
 
 def read_lines() -> list[str]:
     """Standard input's lines; UserError names the line that is no UTF-8."""
-    from workbench.data.tables import decode_text, split_lines
+    from workbench.data.tables import decode_lines, lines_of
 
-    return split_lines(decode_text(sys.stdin.buffer.read(), "standard input"))
+    return list(lines_of(decode_lines(sys.stdin.buffer, "standard input")))
 
 
 def show_one(answer) -> None:

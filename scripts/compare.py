@@ -41,6 +41,7 @@ def main() -> None:
     folder = open_folder(arguments.output_dir) if arguments.output_dir else None
 
     # ---- Compare (heavy imports come after parsing, so that --help is quick)
+    from workbench.files import markdown_text
     from workbench.studies.comparison import Comparison, dataset_of
     from workbench.studies.disagreements import find_examples, pairwise_tests
     from workbench.studies.page import FORMS, sentences, table_rows, write_study
@@ -61,7 +62,8 @@ def main() -> None:
             print(f"\n{title}:", *examples, sep="\n  ")
     if folder is not None:
         names = " and ".join([", ".join(one.name for one in settings[:-1]), settings[-1].name]).removeprefix(" and ")
-        write_study(folder, arguments.title or f"{task}: {names}", [part], more=tuple(pairwise_tests(part)))
+        title = arguments.title or markdown_text(f"{task}: {names}")
+        write_study(folder, title, [part], more=tuple(pairwise_tests(part)))
         print(f"\nREADME.md, table.md, table.csv, study.json, scores.png and scores.json are in\n{folder}")
 
 

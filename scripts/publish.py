@@ -77,7 +77,7 @@ def check_base_model(folder: Path, base_model: str) -> None:
     """UserError if the Hub has a base model of that name of another kind or size than the adapter was trained on."""
     from huggingface_hub import hf_hub_download
 
-    trained_on = Path(read_fields(folder / "adapter_config.json").get("base_model_name_or_path") or "")
+    trained_on = Path(str(read_fields(folder / "adapter_config.json").get("base_model_name_or_path") or ""))
     ours = read_fields(trained_on / "config.json") or read_fields(folder / "config.json")
     try:
         theirs = read_fields(Path(hf_hub_download(base_model, "config.json")))
@@ -93,13 +93,12 @@ def check_base_model(folder: Path, base_model: str) -> None:
 
 def read_fields(path: Path) -> dict:
     """A JSON object; {} where there is none."""
-    import json
+    from workbench.runs.schema import read_json
 
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except UserError:
         return {}
-    return fields if isinstance(fields, dict) else {}
 
 
 def make_package(arguments: PublishArguments):

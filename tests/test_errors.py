@@ -13,6 +13,8 @@ from workbench.errors import run_main
 
 def main():
     parse_arguments(RunArguments, "A run.")
+    # What runs in a shell's background ignores SIGINT from its start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
     time.sleep(60)
 

@@ -1,6 +1,8 @@
-"""Files written whole or not at all, and the places where they can be written."""
+"""Files: read within limits, written whole or not at all, where they can be; tables that a spreadsheet may open."""
 
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,41 @@ from .processes import is_main_process
 
 LONGEST_NAME = 255  # bytes, on the usual file systems
 LONGEST_PATH = 2_000  # bytes; Linux takes 4,096, and what a run writes lies deeper
+MOST_BYTES = 1_000_000_000
+# What a spreadsheet would calculate, also behind an apostrophe that is the text's own.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+NUMBER = r"[-+]?(\d[\d,]*\.?\d*|\.\d+|inf|nan)([eE][-+]?\d+)?%?"
+# A number, perhaps with its spread, or with its interval in brackets.
+NUMERIC = re.compile(rf"{NUMBER}( ± {NUMBER})?( \[{NUMBER}, {NUMBER}\])?")
+
+
+def file_size(path: str | Path) -> int:
+    """Bytes of a regular file; UserError for none, and for a folder, a pipe or a device, which would be waited for."""
+    try:
+        status = Path(path).stat()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no name of a file"
+        raise UserError(f"{path}: cannot read this file: {reason}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise UserError(f"{path}: a folder; give a file")
+    # The kernel's own files are called regular, and some of them never end, or wait.
+    if not stat.S_ISREG(status.st_mode) or Path(os.path.realpath(path)).parts[1:2] in (("proc",), ("sys",)):
+        raise UserError(f"{path}: not a regular file (a pipe, a device or the kernel's); give a file on the disk")
+    return status.st_size
+
+
+def read_limited(path: str | Path, most: int) -> bytes:
+    """A regular file of at most `most` bytes; UserError for anything else."""
+    size = file_size(path)
+    if size > most:
+        raise UserError(f"{path}: {size:,} bytes; at most {most:,} are read")
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read this file: {error.strerror}") from error
 
 
 @contextmanager
@@ -31,8 +68,39 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_table(path: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
-    """Writes tab-separated rows, whole or not at all."""
-    write_whole(path, "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)))
+    """Writes tab-separated rows for people, whole or not at all; see `spreadsheet_cell`."""
+    lines = ("\t".join(spreadsheet_cell(one_line(str(cell))) for cell in row) for row in (header, *rows))
+    write_whole(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """The rows of `write_table`, its apostrophes taken off again."""
+    lines = read_limited(path, MOST_BYTES).decode("utf-8", "replace").split("\n")
+    return [[plain_cell(cell) for cell in line.split("\t")] for line in lines if line]
+
+
+def one_line(text: str) -> str:
+    """A text that breaks no row: white space of any kind is one space, other control characters are left out."""
+    plain = " ".join(text.encode("utf-8", "replace").decode().split())
+    return "".join(character for character in plain if character.isprintable() or character > "\x9f")
+
+
+def spreadsheet_cell(text: str) -> str:
+    """The text, with an apostrophe before it if a spreadsheet would calculate it: not a number, and one of = + - @."""
+    return f"'{text}" if FORMULA.match(text) and not NUMERIC.fullmatch(text) else text
+
+
+def plain_cell(cell: str) -> str:
+    """The text of which `spreadsheet_cell` made the cell."""
+    text = cell.removeprefix("'")
+    return text if spreadsheet_cell(text) == cell else cell
+
+
+def markdown_text(text: str) -> str:
+    """A stranger's text in Markdown: one line, without tags, links, images, code or a table's bars."""
+    plain = re.sub(r"&(?=[#\w]+;)", "&amp;", one_line(text)).replace("<", "&lt;")
+    # Underscores inside of words mean nothing, nor do brackets without a link behind them.
+    return re.sub(r"[\\`*|~]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[#>+-](?= )", r"\\\g<0>", plain)
 
 
 def check_output(name: str, path: str, kind: str) -> str:

@@ -192,10 +192,10 @@ def check_nobody_trains(study):
 
 def test_a_worker_that_outlives_its_study_is_waited_for(train, study, tmp_path):
     (tmp_path / "launcher.py").write_text(LAUNCHER)
-    process = start_study(train, study, f"{sys.executable} {tmp_path / 'launcher.py'}", nap=0.3)
+    process = start_study(train, study, f"{sys.executable} {tmp_path / 'launcher.py'}", nap=0.6)
     wait_for(study / "cell0" / "trace")
     process.kill()
-    following = start_study(train, study, nap=0.3)
+    following = start_study(train, study, nap=0.6)
     said, _ = following.communicate(timeout=60)
     assert following.returncode == 0
     assert "cell0 is being run by another process: waiting for it" in said

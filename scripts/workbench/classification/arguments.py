@@ -38,6 +38,11 @@ class ClassifierArguments(
     adam_beta2: float = option(0.999, "Adam's second moment decay")
     class_weights: bool = option(False, "weigh each example by the rarity of its class")
     predict: str | None = option(None, "a file of new texts to write the answers for, into predictions.tsv")
+    streaming: bool = option(
+        False,
+        "read the training split as it is needed, never whole: takes --train_file, --validation_file and --max_steps",
+        advanced=True,
+    )
     submission: bool = option(False, "write the GLUE server's file for the task's unlabelled test split")
 
 

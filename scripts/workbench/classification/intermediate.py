@@ -75,7 +75,8 @@ def first_stage(arguments):
 
 
 NOT_INHERITED = {item.name for part in (TaskArguments, IntermediateArguments) for item in fields(part)} | {
-    *("pooling", "head", "train_pooler", "peft_options", "adapters", "class_weights", "predict", "submission"),
+    *("pooling", "head", "train_pooler", "peft_options", "adapters", "class_weights", "predict"),
+    *("submission", "streaming"),
     *("push_to_hub", "hub_private", "overwrite_output_dir"),
 }
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.files import write_whole
+from workbench.files import read_limited, write_whole
 from workbench.processes import is_main_process
 
 CONFIG_FILE = "config.yaml"
 INPUTS_FILE = "inputs.json"
+MOST_CONFIG = 1_000_000  # bytes
 # Options that may differ between a run and its continuation.
 FREE_OPTIONS = frozenset(
     {"output_dir", "resume_from_checkpoint", "overwrite_output_dir", "report_to", "push_to_hub", "hub_private"}
@@ -132,7 +133,12 @@ def read_run_config(folder: str | Path) -> dict:
     """The resolved options of the run in `folder`."""
     from workbench.recipes import read_recipe
 
+    from .schema import check_plain
+
     path = Path(folder) / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"{folder}: not a run's folder; it has no {CONFIG_FILE}")
-    return read_recipe(str(path))
+    read_limited(path, MOST_CONFIG)
+    config = read_recipe(str(path))
+    check_plain(config, str(path))
+    return config

@@ -27,9 +27,10 @@ from .sampling import LengthGroupedSampler
 from .sharding import unit_names
 
 
-def make_training_arguments(arguments, examples: int, **overrides) -> TrainingArguments:
+def make_training_arguments(arguments, examples: int | None, **overrides) -> TrainingArguments:
     """TrainingArguments from a script's arguments (`RunArguments` and `OptimisationArguments`) for so many examples.
 
+    Of a stream, nobody knows how many they are (None): it is trained on for `max_steps`, and scored by steps.
     `overrides` are fields of TrainingArguments that a script has its own values for. Batch sizes are of the whole step:
     accelerate splits each batch over the processes, so that the same options give the same training on any number.
 
@@ -43,13 +44,14 @@ def make_training_arguments(arguments, examples: int, **overrides) -> TrainingAr
             raise UserError(
                 f"{name} is {getattr(arguments, name)}: give a positive multiple of {processes} process(es)"
             )
-    steps_per_epoch = math.ceil(examples / arguments.train_batch_size)
-    steps_per_epoch = math.ceil(steps_per_epoch / arguments.extra.get("gradient_accumulation_steps", 1))
+    in_epoch = arguments.max_steps if examples is None else math.ceil(examples / arguments.train_batch_size)
+    steps_per_epoch = math.ceil(in_epoch / arguments.extra.get("gradient_accumulation_steps", 1))
     steps = arguments.max_steps if arguments.max_steps > 0 else math.ceil(arguments.num_train_epochs * steps_per_epoch)
+    usual = "steps" if examples is None else "epoch"
     tenth = steps // 10
     most = tenth if arguments.warmup_steps is None else arguments.warmup_steps
     options = {
-        **_evaluation(arguments.extra, steps, steps_per_epoch),
+        **_evaluation({"eval_strategy": usual} | arguments.extra, steps, steps_per_epoch),
         "output_dir": arguments.output_dir,
         "seed": arguments.seed,
         "report_to": arguments.report_to,
@@ -145,7 +147,7 @@ def _evaluation(extra: dict, steps: int, steps_per_epoch: int) -> dict:
     Raises:
         UserError: never in a run of so many steps, though the best checkpoint is to be taken; or at unlike times.
     """
-    strategy = extra.get("eval_strategy", "epoch")
+    strategy = extra["eval_strategy"]
     if not extra.get("load_best_model_at_end", True):
         return {"eval_strategy": strategy, "save_strategy": strategy}
     if strategy not in ("epoch", "steps"):
@@ -172,7 +174,7 @@ class WorkbenchTrainer(Trainer):
     """Trainer with our length grouping, its own clock, whole checkpoints, and a line per evaluation.
 
     Args:
-        train_dataset: a `datasets.Dataset` with a column `length`.
+        train_dataset: a `datasets.Dataset` with a column `length`, or an `IterableDataset`, in its own order.
         parameter_groups: the optimiser's, where not all weights have the same rate.
         lr_decay_per_epoch: the learning rate is multiplied by it after every epoch; 0: it follows `args`.
         early_stopping_patience: see `EarlyStopping`; 0: off.
