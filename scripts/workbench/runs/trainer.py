@@ -125,8 +125,8 @@ def _rehearse(args: TrainingArguments, steps: int, has_own_decay: bool) -> None:
     Raises:
         UserError: there is no such optimiser, schedule or compiler here, or it does not take its options.
     """
-    weight = torch.nn.Parameter(torch.zeros(1, 1))
-    given = ", ".join(f"{name} {value}" for name in ("optim", "optim_args") if (value := getattr(args, name)))
+    weight, schedule = torch.nn.Parameter(torch.zeros(1, 1)), SchedulerType(args.lr_scheduler_type)
+    given = f"optim {OptimizerNames(args.optim).value}" + (f", optim_args {args.optim_args}" if args.optim_args else "")
     with _plain_refusals(f"{given}: cannot be used here"):
         kind, options = Trainer.get_optimizer_cls_and_kwargs(args, torch.nn.Linear(1, 1, device="meta"))
         optimizer = kind([weight], **options)
@@ -134,8 +134,8 @@ def _rehearse(args: TrainingArguments, steps: int, has_own_decay: bool) -> None:
         optimizer.step()
     if not has_own_decay:
         options = args.lr_scheduler_kwargs or {}
-        with _plain_refusals(f"lr_scheduler_type {args.lr_scheduler_type}, lr_scheduler_kwargs {options}: refused"):
-            get_scheduler(args.lr_scheduler_type, optimizer, args.get_warmup_steps(steps), steps, options)
+        with _plain_refusals(f"lr_scheduler_type {schedule.value}, lr_scheduler_kwargs {options}: cannot be used here"):
+            get_scheduler(schedule, optimizer, args.get_warmup_steps(steps), steps, options)
     if args.torch_compile:
         with _plain_refusals(f"torch_compile with {args.torch_compile_backend}: cannot be used here"):
             compiled = torch.compile(torch.sin, backend=args.torch_compile_backend, mode=args.torch_compile_mode)
