@@ -26,6 +26,8 @@ FORBIDDEN = frozenset(
 )
 # Methods of PEFT that open other files or models than the adapter's own.
 FORBIDDEN_METHODS = ("CARTRIDGE", "MULTITASK_PROMPT_TUNING", "SHADOW", "XLORA")
+# A model that returns tuples is none that we read answers of.
+WISHES = ("return_dict", "use_return_dict", "torchscript")
 EMPTY = (None, False, "", [], {})
 # A tokenizer's files are found by their usual names in the folder; paths of where it was saved may lead elsewhere.
 TOKENIZER_PATHS = re.compile(r".*_file|.*_files")
@@ -78,7 +80,7 @@ class TokenizerConfig(Content):
     """`tokenizer_config.json`."""
 
     tokenizer_class: Name | None = None
-    model_max_length: int | float | None = None
+    model_max_length: Annotated[int | float, Field(gt=0)] | None = None
     model_input_names: list[str] | None = None
     added_tokens_decoder: dict[str, dict] | None = None
     padding_side: Literal["left", "right"] | None = None
@@ -152,6 +154,7 @@ def check_model_config(
         check_size(key, value)
     if content.get("model_type") is None:
         content = {**content, "model_type": family_of(name)}
+    check_labels(content.get("id2label"))
     return without_wishes(content)
 
 
@@ -294,8 +297,16 @@ def family_of(name: str) -> str:
     raise ValueError('\'model_type\' is missing: write, say, "model_type": "bert" into it')
 
 
+def check_labels(names: dict | None) -> None:
+    """ValueError unless a classifier's names are numbered from 0."""
+    if names and set(names) != {str(number) for number in range(len(names))}:
+        raise ValueError(
+            f"'id2label' has the numbers {', '.join([*names][:5])[:60]}: they go from 0 to {len(names) - 1}"
+        )
+
+
 def without_wishes(content):
-    """The config without the wish for an attention that needs a library of its own."""
+    """The config without wishes that we do not grant: an attention that needs a library, outputs as plain tuples."""
     if isinstance(content, list):
         return [without_wishes(part) for part in content]
     if not isinstance(content, dict):
@@ -303,7 +314,7 @@ def without_wishes(content):
     return {
         key: without_wishes(value)
         for key, value in content.items()
-        if not ("attn_implementation" in key and isinstance(value, str) and value in FAST_ATTENTION)
+        if key not in WISHES and not ("attn_implementation" in key and value in FAST_ATTENTION)
     }
 
 
