@@ -26,6 +26,7 @@ class AblationArguments:
     batch_size: int = option(64, "examples per batch")
     max_examples: int | None = option(None, "only so many examples of the validation split")
     naive: bool = option(False, "also take a whole pass per cell, compare the results, and print both times")
+    trust_remote_code: bool = option(False, "run the code that the run's encoder brings, if it is not igpay's")
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def main() -> None:
     # ---- The run, and the split that its epochs were chosen on
     check_is_one_run(arguments.run)
     config = read_run_config(arguments.run)
-    model, tokenizer = load_classifier(arguments.run, bool(config.get("trust_remote_code")))
+    model, tokenizer = load_classifier(arguments.run, arguments.trust_remote_code)
     layers = ablation.adapted_layers(model)
     data = load_task(TaskArguments(**{item.name: config.get(item.name) for item in fields(TaskArguments)}))
     examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))

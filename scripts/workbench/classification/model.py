@@ -41,11 +41,10 @@ def build_classifier(
     if seed is not None:
         transformers.set_seed(seed)
     name = arguments.model_name_or_path
-    folder = fetch_model(name)
+    folder = fetch_model(name, arguments.trust_remote_code)
     if check_config(folder, True).get("model_type") == OURS:
         raise UserError(f"{name}: this is a trained sentence classifier; give the encoder that it was made from")
-    check_config(folder, arguments.trust_remote_code)
-    with loading(name):
+    with loading(name, folder):
         config = classifier_config(folder, arguments, strategy, label_names, is_regression)
         model = _new_classifier(folder, config, arguments, strategy)
     # Adapters remember the encoder's name: a folder by its whole path, not a snapshot in the cache.
@@ -72,8 +71,7 @@ def apply_strategy(model, arguments: StrategyArguments, strategy: Strategy):
 def load_base_tokenizer(arguments: StrategyArguments):
     """The encoder's tokenizer; UserError if it has none, or none that pads."""
     name = arguments.model_name_or_path
-    folder = fetch_model(name)
-    check_config(folder, arguments.trust_remote_code)
+    folder = fetch_model(name, arguments.trust_remote_code)
     return tokenizer_of(name, folder, arguments.trust_remote_code)
 
 

@@ -1,7 +1,7 @@
 """Trained translators from a run's folder or the Hub."""
 
 from workbench.errors import UserError
-from workbench.hub.fetch import check_complete, check_config, check_tokenizer, fetch_model, loading
+from workbench.hub.fetch import check_config, check_report, check_vocabulary, fetch_model, loading
 
 
 def load_translator(name: str, trust_remote_code: bool = False):
@@ -14,11 +14,10 @@ def load_translator(name: str, trust_remote_code: bool = False):
     Raises:
         UserError: nothing of that name, no config, no weights or not all of them, or a config that is not safe to read.
     """
-    folder = fetch_model(name)
+    folder = fetch_model(name, trust_remote_code)
     config = check_config(folder, trust_remote_code)
     if any("ForSequenceClassification" in kind for kind in config.get("architectures") or ()):
         raise UserError(f"{name}: a classifier, not a translator; scripts/classify.py uses it")
-    check_tokenizer(folder)
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -26,10 +25,11 @@ def load_translator(name: str, trust_remote_code: bool = False):
 
     auto_class = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     options = {"trust_remote_code": trust_remote_code}
-    with loading(name):
+    with loading(name, folder):
         model, report = auto_class.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    check_complete(name, list(report["missing_keys"]))
+    check_report(name, report)
+    check_vocabulary(name, model, tokenizer)
     return model.eval(), tokenizer
