@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from borders.repositories import CASES, Case
+from borders.repositories import Case
 from borders.repositories.case import code, edit
-from borders.trials import READERS, attempt, write_valid_folders
+from borders.trials import READERS, attempt, trials, write_valid_folders
 from support.forking import Forks
 
-TRIALS = [(case, target) for case in CASES for target in case.targets or READERS[case.base]]
 pytestmark = pytest.mark.slow
 
 
@@ -30,7 +29,7 @@ def name_of(trial) -> str:
     return f"{case.kind}-{case.name}-{case.base}-{target}".replace(" ", "_")
 
 
-@pytest.mark.parametrize("trial", TRIALS, ids=name_of)
+@pytest.mark.parametrize("trial", trials(), ids=name_of)
 def test_a_hostile_repository_is_refused_in_one_line_or_is_harmless(forks, root, trial):
     outcome, faults = attempt(forks, root, *trial)
     assert not faults, (outcome.stderr[-2000:], outcome.stdout[-500:])

@@ -1,14 +1,16 @@
 """A hostile repository under each script and Space that would read it, and what is wrong with how that ends."""
 
+import os
 import re
 import shutil
+import zlib
 from pathlib import Path
 
 from support.encoder_folders import write_encoder
 from support.forking import Forks, Outcome
 from support.published_runs import write_run
 
-from .repositories import Case
+from .repositories import CASES, Case
 
 # What reads a valid folder of each kind.
 READERS = {
@@ -23,6 +25,9 @@ READERS = {
     "checkpoint": ("resume",),
 }
 TRAINED = {"classifier": ["full"], "ours": ["full", "--pooling", "mean"], "lora": ["lora"], "bottleneck": ["pfeiffer"]}
+# Of how many trials one is made, unless all are asked for: of repositories that bring code, and of others.
+SHARES = {"code": 2, "pickles": 2}
+SHARE, ALL = 4, os.environ.get("IGPAY_BORDERS") == "all"
 LONGEST_LINE, MOST_MEGABYTES = 2_000, 2_000
 OWN_PLACES = (".run", "out", "tmp", "payload")
 
@@ -59,6 +64,16 @@ def train(root: Path, encoder: Path, folder: Path, strategy: str = "frozen", *op
     data = ["--train_file", root / "data.csv", "--num_train_epochs", 1, "--max_length", 16]
     places = ["--model_name_or_path", encoder, "--output_dir", folder]
     return ["train_classifier", *places, *data, "--strategy", strategy, *options]
+
+
+def trials() -> list[tuple[Case, str]]:
+    """Each hostile repository with what reads it; always the same choice, unless IGPAY_BORDERS=all."""
+    pairs = [(case, target) for case in CASES for target in case.targets or READERS[case.base]]
+    return [(case, target) for case, target in pairs if ALL or is_chosen(case, target)]
+
+
+def is_chosen(case: Case, target: str) -> bool:
+    return zlib.crc32(f"{case.name} {case.base} {target}".encode()) % SHARES.get(case.kind, SHARE) == 0
 
 
 def command(target: str, folder: Path, base: str) -> list:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).parent / "stand_ins"
 # What a run may add to the memory of the warm process, and how long it may take: of the processor, and by the clock.
-MOST_MEMORY, MOST_SECONDS, MOST_WAITING = 4 << 30, 10, 40
+MOST_MEMORY, MOST_SECONDS, MOST_WAITING = 4 << 30, 10, 60
 HEAVY = (
     "torch transformers tokenizers peft datasets accelerate sklearn.metrics scipy.stats pandas matplotlib.pyplot "
     "gradio adapters custom_models custom_models.bottleneck.adapterhub transformers.models.bert.modeling_bert "
