@@ -127,19 +127,25 @@ class HubAdapterConfig(Content):
     config: dict | None = None
 
 
-def check_model_config(content: dict, ours: tuple[str, ...], trust_remote_code: bool, name: str = "") -> dict:
+CONSENT = "pass --trust_remote_code"
+
+
+def check_model_config(
+    content: dict, ours: tuple[str, ...], trust_remote_code: bool, name: str = "", consent: str = CONSENT
+) -> dict:
     """A `config.json` that describes a model and does nothing else.
 
     Args:
         ours: model types that are registered here, so that their own `auto_map` runs nothing.
         trust_remote_code: the code that `auto_map` names was asked for.
         name: of the folder or repository, which tells the family where an old config does not.
+        consent: how one asks for that code.
     """
     validate(ModelConfig, content)
     for config in configs_in(content):
         validate(ModelConfig, config)
     check_keys(content)
-    check_own_code(content, content.get("model_type") in ours, trust_remote_code)
+    check_own_code(content, content.get("model_type") in ours, trust_remote_code, consent)
     for key, value in numbers(content):
         check_size(key, value)
     if content.get("model_type") is None:
@@ -156,14 +162,14 @@ def check_generation_config(content: dict) -> dict:
     return content
 
 
-def check_tokenizer_config(content: dict, trust_remote_code: bool) -> dict:
+def check_tokenizer_config(content: dict, trust_remote_code: bool, consent: str = CONSENT) -> dict:
     """A `tokenizer_config.json` without paths of other files, and whose chat templates can be saved nowhere else.
 
     transformers before 5.10 makes a path of a chat template's name (CVE-2026-9856).
     """
     validate(TokenizerConfig, content)
     check_keys(content)
-    check_own_code(content, False, trust_remote_code)
+    check_own_code(content, False, trust_remote_code, consent)
     for name in template_names(content.get("chat_template")):
         if not re.fullmatch(r"[\w-][\w .-]*", str(name)):
             raise ValueError(f"refused, because its chat template {name!r} would be saved outside of the folder")
@@ -249,12 +255,12 @@ def check_keys(content: dict) -> None:
             raise ValueError(f"refused, because its '{key}' could run code that you did not ask for")
 
 
-def check_own_code(content: dict, is_ours: bool, trust_remote_code: bool) -> None:
+def check_own_code(content: dict, is_ours: bool, trust_remote_code: bool, consent: str) -> None:
     """ValueError for an `auto_map`, unless its code was asked for or is here already; one further inside never is."""
     brought = {key: value for key, value in content.items() if key != "auto_map"} if is_ours else content
     named = [value for key, value in entries(brought) if key == "auto_map" and value]
     if named and not trust_remote_code:
-        raise ValueError("this model brings its own code; read it, then pass --trust_remote_code to run it")
+        raise ValueError(f"this model brings its own code; read it, then {consent} to run it")
     for value in (part for found in named for part in _texts(found)):
         if not OWN_CLASS.fullmatch(value):
             raise ValueError(f"refused, because its 'auto_map' names {value[:80]!r}, which is no class in a file")
