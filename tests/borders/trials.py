@@ -105,6 +105,8 @@ def attempt(forks: Forks, root: Path, case: Case, target: str, *options: str) ->
     case.change(folder)
     before = names(place)
     variables = {"IGPAY_PAYLOAD": str(place / "payload"), "TMPDIR": str(place / "tmp"), "MODEL_ID": str(folder)}
+    if case.base == "decoder":
+        variables |= {"MODEL_ID": str(root / "translator"), "DECODER_ONLY_MODEL_ID": str(folder)}
     name, *arguments = command(target, folder, case.base)
     outcome = forks.run(name, *arguments, *options, folder=place, **variables)
     writes_there = target in ("ablate_adapters", "resume")

@@ -215,7 +215,12 @@ ADAPTERHUB = {
 }
 
 
-@each(ADAPTERHUB, "adapterhub", may_load={"layers left out", "unknown field"}, targets=["convert_adapter", "fuse"])
+@each(
+    ADAPTERHUB,
+    "adapterhub",
+    may_load={"layers left out", "unknown field", "factor of layers"},
+    targets=["convert_adapter", "fuse"],
+)
 def field_of_adapterhub(folder: Path, fields: dict) -> None:
     edit(folder / "adapter_config.json", inside="config", **fields)
 

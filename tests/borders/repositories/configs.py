@@ -59,7 +59,7 @@ def order_beside_an_adapter(folder: Path, fields: dict) -> None:
         "not a number": {"dropout": float("nan")},
     },
     "translator",
-    may_load={"positions", "not a number"},
+    may_load={"positions", "no positions", "not a number"},
 )
 def order_of_a_translator(folder: Path, fields: dict) -> None:
     edit(folder / "config.json", **fields)

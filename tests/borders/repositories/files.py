@@ -56,7 +56,7 @@ def pipe_beside_a_classifier(folder: Path, name: str) -> None:
     {name: name for name in ("results.json", "README.md", "config.yaml", "config.json", "curves.png", "vocab.txt")},
     "classifier",
     targets=["publish"],
-    may_load={"README.md", "config.yaml"},
+    may_load={"README.md", "config.yaml", "curves.png", "vocab.txt"},
 )
 def pipe_to_be_published(folder: Path, name: str) -> None:
     pipe(folder / name)
