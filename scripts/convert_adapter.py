@@ -36,13 +36,13 @@ class ConvertArguments:
 def main() -> None:
     # ---- Arguments
     arguments = parse_arguments(ConvertArguments, __doc__)
+    if arguments.unshare and arguments.to == "peft":
+        raise UserError("--unshare is for --to adapterhub; our own format can share")
     target = check_target(arguments)
     folder = fetch_adapter(arguments.source)
     if arguments.to is None:
-        arguments.to = "adapterhub" if is_peft(folder) else "peft"
+        arguments.to = "adapterhub" if arguments.unshare or is_peft(folder) else "peft"
         print(f"No --to is given: {arguments.source} is converted to {arguments.to}'s format")
-    if arguments.unshare and arguments.to != "adapterhub":
-        raise UserError("--unshare is for --to adapterhub; our own format can share")
 
     # ---- Convert (heavy imports come after parsing, so that --help is quick)
     from custom_models.bottleneck import adapterhub

@@ -320,13 +320,13 @@ def read_header(path: Path, name: str | None = None) -> dict[str, list[int]]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, LARGEST_HEADER):
-            raise RefusedError(f"{name}: the weights cannot be read: the file is cut short, or is no safetensors file")
+            raise RefusedError(f"{name} is cut short, or is no safetensors file")
         text = file.read(length)
     try:
         header = json.loads(text)
         shapes = {key: _shape(entry, size - 8 - length) for key, entry in header.items() if key != "__metadata__"}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise RefusedError(f"{name}: the weights cannot be read: broken header ({type(error).__name__})") from error
+        raise RefusedError(f"{name}: its header is broken: copy or download it again") from error
     return shapes
 
 

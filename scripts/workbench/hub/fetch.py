@@ -4,6 +4,7 @@ What a script or a strategy loads by a name comes through here. The door itself,
 and the bound on what is built are modules of their own, which the Spaces copy.
 """
 
+import errno
 import json
 import re
 import sys
@@ -12,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 
-from workbench.errors import UserError
+from workbench.errors import PATH_ERRORS, UserError
 from workbench.processes import is_main_process
 
 from . import door, schemas
@@ -179,6 +180,8 @@ def reading(name: str, problem: str = "cannot read this adapter") -> Iterator[No
     except UserError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (*PATH_ERRORS, errno.ENOSPC, errno.EDQUOT):
+            raise  # of the disk or the output folder, not of what is read
         raise UserError(f"{name}: {problem}: {_reason(name, error)}") from error
 
 

@@ -286,7 +286,8 @@ def check_size(key: str, value: int) -> None:
 def family_of(name: str) -> str:
     """The family that a name tells; ValueError if it tells none."""
     for family in OLD_FAMILIES:
-        if family in name.lower():
+        # A "ClinicalBERT" is no ALBERT.
+        if re.search(rf"(?<![a-z]){family}" if family == "albert" else family, name.lower()):
             return family
     raise ValueError('\'model_type\' is missing: write, say, "model_type": "bert" into it')
 
