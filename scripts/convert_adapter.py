@@ -14,8 +14,6 @@ from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
-from workbench.hub.door import read_object
-from workbench.hub.fetch import fetch_adapter, reading
 
 FORMATS = ("peft", "adapterhub")
 
@@ -39,12 +37,16 @@ def main() -> None:
     if arguments.unshare and arguments.to == "peft":
         raise UserError("--unshare is for --to adapterhub; our own format can share")
     target = check_target(arguments)
+
+    # ---- The adapter (heavy imports come after parsing, so that --help is quick)
+    from workbench.hub.fetch import fetch_adapter, reading
+
     folder = fetch_adapter(arguments.source)
     if arguments.to is None:
         arguments.to = "adapterhub" if arguments.unshare or is_peft(folder) else "peft"
         print(f"No --to is given: {arguments.source} is converted to {arguments.to}'s format")
 
-    # ---- Convert (heavy imports come after parsing, so that --help is quick)
+    # ---- Convert
     from custom_models.bottleneck import adapterhub
 
     name = arguments.name or adapterhub.name_there(arguments.source)
@@ -73,6 +75,8 @@ def check_target(arguments: ConvertArguments) -> Path:
 
 def is_peft(folder: str) -> bool:
     """Whether the folder holds an adapter of PEFT's, not AdapterHub's."""
+    from workbench.hub.door import read_object
+
     path = Path(folder) / "adapter_config.json"
     return path.is_file() and "peft_type" in read_object(path)
 

@@ -34,14 +34,23 @@ def load_model(name: str, trust_remote_code: bool):
     try:
         model = (load_adapter if (folder / ADAPTER).is_file() else load_whole)(folder, trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        check_answer(model.eval(), tokenizer)
     except CannotLoadError:
         raise
     except Exception as error:  # a stranger's config can make a library raise whatever there is
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CannotLoadError(lines[0].replace(str(folder), name)) from error
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def check_answer(model, tokenizer) -> None:
+    """CannotLoadError for a classifier that cannot answer to a text, or answers no number."""
     if tokenizer.pad_token is None:
         raise CannotLoadError("its tokenizer has no symbol for padding")
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    with torch.inference_mode():
+        logits = model(**tokenizer("a", return_tensors="pt")).logits
+    if logits.shape != (1, model.config.num_labels) or not logits.isfinite().all():
+        raise CannotLoadError("its answers are not a number for each class")
 
 
 def fetch(name: str, trust_remote_code: bool, is_base: bool = False) -> Path:

@@ -26,6 +26,8 @@ FORBIDDEN = frozenset(
 )
 # Methods of PEFT that open other files or models than the adapter's own.
 FORBIDDEN_METHODS = ("CARTRIDGE", "MULTITASK_PROMPT_TUNING", "SHADOW", "XLORA")
+# A model that returns tuples is none that we read answers of.
+WISHES = ("return_dict", "use_return_dict", "torchscript")
 EMPTY = (None, False, "", [], {})
 # A tokenizer's files are found by their usual names in the folder; paths of where it was saved may lead elsewhere.
 TOKENIZER_PATHS = re.compile(r".*_file|.*_files")
@@ -45,6 +47,7 @@ Module = Annotated[str, StringConstraints(pattern=r"^[\w.]{1,300}\Z")]
 Modules = list[Module] | Annotated[str, Field(max_length=200)] | None
 Index = Annotated[int, Field(ge=0, lt=MOST_LAYERS)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
+Rank = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=False)]
 
 
@@ -77,7 +80,7 @@ class TokenizerConfig(Content):
     """`tokenizer_config.json`."""
 
     tokenizer_class: Name | None = None
-    model_max_length: int | float | None = None
+    model_max_length: Annotated[int | float, Field(gt=0)] | None = None
     model_input_names: list[str] | None = None
     added_tokens_decoder: dict[str, dict] | None = None
     padding_side: Literal["left", "right"] | None = None
@@ -107,9 +110,9 @@ class AdapterConfig(Content):
     layers_to_transform: list[Index] | Index | None = None
     layers_pattern: list[Module] | Module | None = None
     leave_out: list[Index] | None = None
-    rank_pattern: dict[Module, Positive] | None = None
+    rank_pattern: dict[Module, Rank | list[bool]] | None = None
     alpha_pattern: dict[Module, Number] | None = None
-    r: Positive | None = None
+    r: Rank | None = None
     lora_alpha: Number | None = None
     num_virtual_tokens: Positive | None = None
     bottleneck_size: Positive | None = None
@@ -151,6 +154,7 @@ def check_model_config(
         check_size(key, value)
     if content.get("model_type") is None:
         content = {**content, "model_type": family_of(name)}
+    check_labels(content.get("id2label"))
     return without_wishes(content)
 
 
@@ -293,8 +297,16 @@ def family_of(name: str) -> str:
     raise ValueError('\'model_type\' is missing: write, say, "model_type": "bert" into it')
 
 
+def check_labels(names: dict | None) -> None:
+    """ValueError unless a classifier's names are numbered from 0."""
+    if names and set(names) != {str(number) for number in range(len(names))}:
+        raise ValueError(
+            f"'id2label' has the numbers {', '.join([*names][:5])[:60]}: they go from 0 to {len(names) - 1}"
+        )
+
+
 def without_wishes(content):
-    """The config without the wish for an attention that needs a library of its own."""
+    """The config without wishes that we do not grant: an attention that needs a library, outputs as plain tuples."""
     if isinstance(content, list):
         return [without_wishes(part) for part in content]
     if not isinstance(content, dict):
@@ -302,7 +314,7 @@ def without_wishes(content):
     return {
         key: without_wishes(value)
         for key, value in content.items()
-        if not ("attn_implementation" in key and isinstance(value, str) and value in FAST_ATTENTION)
+        if key not in WISHES and not ("attn_implementation" in key and value in FAST_ATTENTION)
     }
 
 

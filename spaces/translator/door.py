@@ -38,13 +38,14 @@ OBJECTS = frozenset(
     | {"adapter_fusion_config.json"}
 )
 # Bytes; configs of honest models have a few thousand, a tokenizer.json up to some 30 million.
-LARGEST_CONFIG, LARGEST_TEXT, LARGEST_HEADER = 16 << 20, 256 << 20, 64 << 20
+LARGEST_CONFIG, LARGEST_TEXT, LARGEST_HEADER = 16 << 20, 64 << 20, 64 << 20
 DEEPEST = 32
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 PLAIN_FILE = re.compile(r"[\w-][\w.-]*")
-# Bits per number of the types that safetensors has; a type that is not here is left to the library to refuse.
-BITS = {"BOOL": 8, "U8": 8, "I8": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16}
-BITS |= {"I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64}
+# Bits per number of the types that safetensors has.
+BITS = {"BOOL": 8, "U8": 8, "I8": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32}
+BITS |= {"I64": 64, "U64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E8M0": 8}
+BITS |= dict.fromkeys(("F8_E5M2", "F8_E4M3", "F8_E5M2FNUZ", "F8_E4M3FNUZ"), 8)
 # A repeated part that itself repeats: matching may take time exponential in the text's length.
 NESTED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\)\s*(?:[+*]|\{\d+,)")
 # Letters may be written as escapes.
@@ -335,8 +336,7 @@ def _shape(entry: dict, size: int) -> list[int]:
     shape, (start, end) = entry["shape"], entry["data_offsets"]
     if not all(type(number) is int and number >= 0 for number in (*shape, start, end)) or not start <= end <= size:
         raise ValueError("offsets outside of the file")
-    bits = BITS.get(entry["dtype"])
-    if bits and prod(shape) * bits != (end - start) * 8:
+    if prod(shape) * BITS[entry["dtype"]] != (end - start) * 8:
         raise ValueError("a shape that its bytes do not fill")
     return shape
 

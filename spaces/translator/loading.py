@@ -8,10 +8,12 @@ import piglatin  # noqa: F401, registers igpay's architectures
 import schemas
 import torch
 from sizes import bounded
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, GenerationConfig
 from transformers.utils import logging
 
 OURS = ("piglatin",)
+# What decides where an answer begins and ends; whatever else a model's generation_config.json sets is ours to set.
+SYMBOLS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "max_length")
 
 
 class CannotLoadError(Exception):
@@ -55,10 +57,18 @@ def load_model(name: str, folder: Path, auto_class, trust_remote_code: bool):
         with bounded(door.read_shapes(folder)):
             model, report = auto_class.from_pretrained(folder, output_loading_info=True, **options)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        check_complete({*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])})
+        model.generation_config = GenerationConfig(**{key: getattr(model.generation_config, key) for key in SYMBOLS})
+        model.eval().generate(**tokenizer(["a"], return_tensors="pt"), do_sample=False, max_new_tokens=1)
+    except CannotLoadError:
+        raise
     except Exception as error:  # a stranger's config can make a library raise whatever there is
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CannotLoadError(lines[0].replace(str(folder), name)) from error
-    missing = [*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])]
+    return model, tokenizer
+
+
+def check_complete(missing: set[str]) -> None:
+    """CannotLoadError if weights are missing: they would be random."""
     if missing:
         raise CannotLoadError(f"it lacks {len(missing)} weights, such as {min(missing)}: is it a trained translator?")
-    return model.eval(), tokenizer

@@ -18,6 +18,7 @@ from workbench.errors import UserError
 from workbench.hub import door
 from workbench.hub.fetch import fetch_adapter, fetch_any, fetch_model
 
+ROOT = Path(__file__).resolve().parents[2]
 CODE = "raise SystemExit('ran')\n"
 
 
@@ -200,7 +201,7 @@ def test_the_patterns_of_known_tokenizers_come_in(encoder):
         fetch_model(str(encoder))
 
 
-@pytest.mark.parametrize("name", ["", "\0", "a" * 5_000, "../x", "/nowhere", "~", "a/b/c", "\udc80", ".", "a b"])
+@pytest.mark.parametrize("name", ["", "\0", "a" * 5_000, "../x", "/nowhere", "~", "a/b/c", "\udc80", "a b"])
 def test_a_name_that_is_neither_folder_nor_repository_is_one_line(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for fetch in (fetch_model, fetch_any, fetch_adapter):
@@ -230,7 +231,9 @@ os.waitpid(child, 0)
 assert os.path.isdir(folder)
 print(door.room())
 """
-    done = subprocess.run([sys.executable, "-c", program, str(encoder)], capture_output=True, text=True, check=True)
+    command, environment = [sys.executable, "-c", program, str(encoder)], {**os.environ, "PYTHONPATH": "scripts"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() and not Path(done.stdout.strip()).exists()
 
 

@@ -153,7 +153,7 @@ def test_a_tokenizers_paths_of_where_it_was_saved_are_dropped():
         ({"peft_type": "XLORA"}, "'peft_type' XLORA"),
         ({"peft_type": None}, "'peft_type'"),
         ({"r": 10**9}, "'r'"),
-        ({"r": 0}, "'r'"),
+        ({"r": -1}, "'r'"),
         ({"bottleneck_size": 10**9}, "'bottleneck_size'"),
         ({"layers_to_transform": [10**6]}, "'layers_to_transform'"),
         ({"target_modules": r"(.*a)*b"}, "'target_modules'"),

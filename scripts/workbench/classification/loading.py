@@ -3,19 +3,22 @@
 Heavy libraries are imported inside the functions, so that scripts answer `--help` at once.
 """
 
+from math import isfinite
 from pathlib import Path
 
 from workbench.data.known_tasks import TASKS, Task
 from workbench.errors import UserError
 from workbench.hub.door import read_header, read_object
 from workbench.hub.fetch import (
+    BROKEN,
     check_complete,
-    check_config,
     check_report,
     check_vocabulary,
     fetch_any,
     fetch_model,
     loading,
+    read_config,
+    reading,
 )
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 from workbench.runs.results import RunResults
@@ -49,7 +52,18 @@ def load_classifier(name: str, trust_remote_code: bool = False):
         model = _load_whole(name, folder, trust_remote_code)
     tokenizer = tokenizer_of(name, folder, trust_remote_code)
     check_vocabulary(name, model, tokenizer)
-    return model.eval(), tokenizer
+    check_answer(name, model.eval(), tokenizer)
+    return model, tokenizer
+
+
+def check_answer(name: str, model, tokenizer) -> None:
+    """UserError for a classifier that cannot answer to a text, or answers no number."""
+    from .predict import inspect_texts
+
+    with reading(name, BROKEN):
+        (answer,) = inspect_texts(model, tokenizer, [{"text": "a"}])
+        if not all(map(isfinite, answer.probabilities.values() or [float(answer.label)])):
+            raise ValueError("its answers are not numbers (NaN)")
 
 
 def task_of_run(folder: str) -> Task | None:
@@ -173,7 +187,7 @@ def _load_peft(name: str, folder: str, trust_remote_code: bool):
 
 def _load_library_adapters(name: str, folder: str, trust_remote_code: bool):
     """The encoder with the adapters and the head that `adapters_library.save_adapters` wrote."""
-    fields = check_config(folder, trust_remote_code)
+    fields = read_config(folder)
     configuration = fields.get("adapters_config", "")
     check_adapters_library(configuration)
     from workbench.strategies.adapters_library import add_adapters, read_adapters

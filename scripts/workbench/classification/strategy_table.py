@@ -46,7 +46,7 @@ def strategy_rows(arguments: StrategyArguments) -> tuple[list[tuple], dict[str, 
     counts, refused = {}, {}
     for name in (strategy.example or name for name, strategy in STRATEGIES.items()):
         try:
-            with loading(arguments.model_name_or_path, folder):
+            with loading(arguments.model_name_or_path):
                 counts[name] = _count(folder, arguments, find_strategy(name))
         except UserError as error:
             if name == "full":  # every encoder can be trained whole: then it is the encoder that is wrong

@@ -26,6 +26,7 @@ OUR_TYPES = ("piglatin", "sentence_encoder")
 ADAPTERHUB = ("adapter.safetensors", "pytorch_adapter.bin", "adapter_fusion_config.json", "head_config.json")
 ADAPTERHUB += ("model_adapter_fusion.safetensors", "pytorch_model_adapter_fusion.bin")
 ADAPTERHUB += ("model_head.safetensors", "pytorch_model_head.bin")
+BROKEN = "this model does not work"
 ADAPTER = (*door.ADAPTER, *ADAPTERHUB, door.LIBRARY_WEIGHTS)
 REMOTE = (*door.MODEL, *ADAPTER, *door.FACTS, "model*.safetensors", door.INDEX)
 
@@ -228,6 +229,12 @@ def check_vocabulary(name: str, model, tokenizer) -> None:
     rows = getattr(model.get_input_embeddings(), "num_embeddings", sys.maxsize)
     if len(tokenizer) > rows:
         raise UserError(f"{name}: the tokenizer has {len(tokenizer):,} symbols, the model embeddings of {rows:,}")
+
+
+def read_config(folder: str) -> dict:
+    """The `config.json` in a clean folder, which has been checked; empty if there is none."""
+    path = Path(folder) / "config.json"
+    return door.read_object(path) if path.is_file() else {}
 
 
 def check_config(folder: str, trust_remote_code: bool) -> dict:
