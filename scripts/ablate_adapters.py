@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from workbench.arguments import option, parse_arguments
-from workbench.errors import run_main
+from workbench.errors import UserError, run_main
 from workbench.values import BATCH, COUNT
 
 
@@ -27,6 +27,7 @@ class AblationArguments:
     batch_size: int = option(64, "examples per batch", **BATCH)
     max_examples: int | None = option(None, "only so many examples of the validation split", **COUNT)
     naive: bool = option(False, "also take a whole pass per cell, compare the results, and print both times")
+    trust_remote_code: bool = option(False, "run the code that the run's encoder brings, if it is not igpay's")
 
 
 def main() -> None:
@@ -38,15 +39,21 @@ def main() -> None:
     from workbench.classification.loading import load_classifier
     from workbench.data.arguments import TaskArguments
     from workbench.data.tasks import load_task
+    from workbench.runs.claims import claim
     from workbench.runs.figures import plot_ablation
     from workbench.runs.folder import check_is_one_run, read_run_config
+    from workbench.runs.inputs import find_changed_input
     from workbench.runs.metrics import metric_name
     from workbench.strategies import ablation
 
     # ---- The run, and the split that its epochs were chosen on
     check_is_one_run(arguments.run)
     config = read_run_config(arguments.run)
-    model, tokenizer = load_classifier(arguments.run, bool(config.get("trust_remote_code")))
+    claim(Path(arguments.run))
+    changed = find_changed_input(Path(arguments.run), config)
+    if changed is not None:
+        raise UserError(f"{arguments.run}: {changed} is not what this run was trained with: it has changed since")
+    model, tokenizer = load_classifier(arguments.run, arguments.trust_remote_code)
     layers = ablation.adapted_layers(model)
     data = load_task(TaskArguments(**{item.name: config.get(item.name) for item in fields(TaskArguments)}))
     examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))

@@ -64,7 +64,7 @@ def main() -> None:
     adapters, tokens = arguments.adapters, 0
     if ATTENTION in fused:
         seeds = zip(fused[ATTENTION].seeds, fused[ATTENTION].folders, strict=True)
-        attention = {seed: mean_attention(run) for seed, run in seeds}
+        attention = {seed: mean_attention(run, arguments.trust_remote_code) for seed, run in seeds}
         _, adapters, _, tokens = attention[arguments.seed]
         title = f"{task}: attention over the adapters, {tokens:,} validation tokens, n = {len(attention)}"
         draw_attention(attention, folder / "attention.png", title)

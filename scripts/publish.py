@@ -59,11 +59,16 @@ def main() -> None:
 
 
 def check_kind(arguments: PublishArguments) -> None:
-    """UserError for a folder of runs, an adapter called a model or the reverse, or another base model than its own."""
+    """UserError for a folder of runs or one that is being written, an adapter called a model or the reverse, or another
+    base model than its own.
+    """
+    from workbench.runs.claims import claim
     from workbench.runs.folder import check_is_one_run
 
     folder = Path(arguments.source)
     check_is_one_run(arguments.source)
+    for run in (folder, *map(Path, arguments.seed_runs)):
+        claim(run, is_shared=True)
     has_adapter, has_model = ((folder / name).is_file() for name in ("adapter_config.json", "config.json"))
     if arguments.kind == "model" and has_adapter:
         raise UserError(f"{folder}: an adapter, without the model that it belongs to: publish.py adapter publishes it")

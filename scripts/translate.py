@@ -48,7 +48,7 @@ def main() -> None:
     check_is_one_run(arguments.model)
     model, tokenizer = load_translator(arguments.model, arguments.trust_remote_code)
     if arguments.check:
-        check_learned_rule(arguments.model)
+        check_learned_rule(arguments.model, arguments.trust_remote_code)
     if arguments.attention:
         draw_attention(arguments, model, tokenizer)
         return
@@ -99,13 +99,13 @@ def at_once(arguments) -> int:
     return 1 if arguments.text is None and arguments.file is None and sys.stdin.isatty() else LINES_AT_ONCE
 
 
-def check_learned_rule(name: str) -> None:
+def check_learned_rule(name: str, trust_remote_code: bool) -> None:
     """UserError if what the model was tested on, so far as its folder tells, is not Pig Latin."""
     from workbench.data.pig_latin import to_pig_latin
     from workbench.hub.fetch import fetch_model
     from workbench.runs.results import RESULTS_FILE, RunResults
 
-    folder = Path(fetch_model(name))
+    folder = Path(fetch_model(name, trust_remote_code, also=(RESULTS_FILE,)))
     facts = (RunResults.read(folder).facts or {}) if (folder / RESULTS_FILE).is_file() else {}
     rows = [row[:2] for kind in ("examples", "wrong") for row in facts.get(kind) or ()]
     if rows and not any(to_pig_latin(source) == target for source, target in rows):

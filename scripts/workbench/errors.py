@@ -6,9 +6,10 @@ import shlex
 import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable
+
+from .termination import Terminated, has_come, on_termination, terminate
 
 # Whose versions a report names.
 LIBRARIES = ("torch", "transformers", "datasets", "peft", "accelerate", "huggingface_hub", "adapters", "numpy")
@@ -18,10 +19,6 @@ PATH_ERRORS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXI
 
 class UserError(Exception):
     """A mistake in what the user gave; its text says what was got, what is allowed and what to do."""
-
-
-class Terminated(BaseException):
-    """SIGTERM, as a scheduler sends it before it takes a machine away."""
 
 
 # The arguments of a script that can go on with what it has begun.
@@ -35,7 +32,7 @@ def continue_with(argv: list[str]) -> None:
 
 def run_main(main: Callable[[], None]) -> None:
     """Runs a script's `main`, turning what the user can cause into one line and exit code 2."""
-    earlier = _on_termination(_terminate)
+    earlier = on_termination(terminate)
     try:
         main()
         _leave_process_group()
@@ -44,12 +41,15 @@ def run_main(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(_stop("interrupted", 130))
     except Terminated:
+        on_termination(signal.SIG_IGN)
         sys.exit(_stop("ended by SIGTERM", 143))
     except BrokenPipeError:
         # Who reads our output has had enough; nothing more may be written, not even at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
+        if has_come():
+            sys.exit(_stop("ended by SIGTERM", 143))
         if isinstance(error, OSError) and error.errno in PATH_ERRORS:
             sys.exit(_fail(f"{error.filename or 'the output folder'}: {error.strerror}"))
         if _is_full_disk(error):
@@ -61,18 +61,7 @@ def run_main(main: Callable[[], None]) -> None:
         sys.exit(_tell_bug(error))
     finally:
         _continuation.clear()
-        _on_termination(earlier)
-
-
-def _terminate(number: int, frame) -> None:
-    raise Terminated
-
-
-def _on_termination(handler):
-    """Sets what SIGTERM does, and returns what it did; None outside of the main thread, where it cannot be set."""
-    if handler is None or threading.current_thread() is not threading.main_thread():
-        return None
-    return signal.signal(signal.SIGTERM, handler)
+        on_termination(earlier)
 
 
 def _stop(reason: str, code: int) -> int:

@@ -105,7 +105,7 @@ class Value:
         return value if self.output is None else check_output(name, value, self.output)
 
     def _is_in_range(self, value: float) -> bool:
-        return math.isfinite(value) and (
+        return (isinstance(value, int) or math.isfinite(value)) and (
             value in self.also
             or (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)

@@ -10,6 +10,7 @@ from workbench.errors import UserError
 from workbench.files import write_whole
 from workbench.runs.folder import open_run, read_run_config
 from workbench.runs.results import RunResults, count_parameters
+from workbench.values import Value
 
 
 @dataclass
@@ -123,7 +124,7 @@ def test_a_runs_config_is_a_recipe_for_the_same_run(tmp_path):
     arguments = Arguments(output_dir=str(tmp_path / "run"), learning_rate=0.5)
     arguments.extra = {"adam_beta1": 0.8}
     config = str(open_run(arguments) / "config.yaml")
-    again = parse_arguments(Arguments, "", lambda: {"adam_beta1": float}, ["--config", config])
+    again = parse_arguments(Arguments, "", {"adam_beta1": Value(float)}, ["--config", config])
     assert again == arguments and again.extra == arguments.extra
 
 

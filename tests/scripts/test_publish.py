@@ -168,7 +168,7 @@ def _truncate(folder):
         (_drop("layers_piglatin.py"), "import"),
         (_drop("modeling_piglatin.py"), "modeling_piglatin.py is missing"),
         (_stray_import, "import numpy: this import does not travel"),
-        (_truncate, "cannot read this model's config"),
+        (_truncate, "config.json: cannot be read"),
         (_results(metrics={"test": {"word_accuracy": 0.5}}), "no metrics.test.cer"),
         (_results(metrics={"validation": {"loss": 1}}), "no metrics.test.word_accuracy"),
         (

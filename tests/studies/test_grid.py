@@ -19,7 +19,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workbench import locks
 from workbench.errors import UserError
+from workbench.locks import take_lock
+from workbench.runs.claims import LOCK_FILE
 from workbench.runs.results import RunResults
 from workbench.studies import grid
 from workbench.studies.cells import Cell, StudyArguments, check_axis, one_each, take_shard, with_own
@@ -204,9 +207,9 @@ def test_a_worker_that_outlives_its_study_is_waited_for(train, study, tmp_path):
 
 
 def test_a_study_runs_without_locks_and_says_so(train, study, monkeypatch, capsys):
-    monkeypatch.setattr(grid, "fcntl", None)
+    monkeypatch.setattr(locks, "fcntl", None)
     assert list(run_grid(train, cells(1), StudyArguments(str(study)))) == ["cell0"]
-    assert "this system has no locks; see that no other study runs cell0" in capsys.readouterr().out
+    assert "cell0.log: this system has no locks; see that no other process works there" in capsys.readouterr().err
 
 
 def wait_for(path, seconds=30):
@@ -223,6 +226,34 @@ def test_ctrl_c_ends_the_training_too(train, study):
     process.communicate(timeout=30)
     assert process.returncode == 130
     check_nobody_trains(study)
+
+
+def test_a_study_that_is_ended_ends_its_launchers_workers_too(train, study, tmp_path):
+    (tmp_path / "launcher.py").write_text(LAUNCHER.replace(", start_new_session=True", ""))
+    process = start_study(train, study, f"{sys.executable} {tmp_path / 'launcher.py'}", nap=0.3)
+    wait_for(study / "cell0" / "trace")
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    check_nobody_trains(study)
+
+
+def test_a_run_that_diverged_does_not_count_as_finished(train, study):
+    whole = run_grid(train, cells(1), StudyArguments(str(study)))["cell0"]
+    path = study / "cell0" / "results.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"metrics": {"test": {"word_accuracy": 0.5, "loss": math.nan}}}))
+    assert grid.read_finished(study / "cell0") is None
+    assert run_grid(train, cells(1), StudyArguments(str(study)))["cell0"] == whole
+
+
+def test_a_run_that_another_process_works_on_is_not_discarded(train, study):
+    run_grid(train, cells(1), StudyArguments(str(study)))
+    with (study / "cell0" / LOCK_FILE).open() as file:
+        assert take_lock(file)
+        with pytest.raises(UserError, match="another process is at work"):
+            discard(cells(1), StudyArguments(str(study)))
+    assert (study / "cell0" / "results.json").exists()
 
 
 def test_shards_share_the_cells(train, study):

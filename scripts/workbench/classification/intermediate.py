@@ -16,9 +16,10 @@ from workbench.data.known_tasks import find_task
 from workbench.errors import UserError
 from workbench.processes import is_main_process
 from workbench.runs.metrics import metric_name
-from workbench.runs.results import RESULTS_FILE, RunResults
+from workbench.runs.results import RunResults
 from workbench.strategies.catalogue import find_strategy
 from workbench.strategies.encoders import encoder_of, head_names
+from workbench.studies.grid import read_finished
 from workbench.values import COUNT, EPOCHS, RATE
 
 FOLDER = "intermediate"
@@ -94,7 +95,7 @@ def train_first(arguments, data, train: Callable):
     from workbench.data.tasks import held_out_keys
 
     first = first_stage(arguments)
-    is_finished = arguments.resume_from_checkpoint and (Path(first.output_dir) / RESULTS_FILE).is_file()
+    is_finished = arguments.resume_from_checkpoint and read_finished(Path(first.output_dir)) is not None
     if is_main_process():
         what = first.task or first.train_file
         print(f"First stage, {what}: {'finished, in' if is_finished else 'the whole encoder, in'} {first.output_dir}")

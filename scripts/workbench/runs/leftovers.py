@@ -5,13 +5,14 @@ from pathlib import Path
 
 # Files of runs, models, tokenizers, adapters and trackers, and what a killed process left half-written.
 FILES = (
-    "config.yaml inputs.json results.json curves.json README.md predictions.parquet table.md table.csv "
-    "predictions.tsv *_predictions.tsv *_translations.tsv [A-Z]*.tsv "
+    "config.yaml inputs.json results.json curves.json README.md predictions.parquet predictions.tsv *_predictions.tsv "
+    "*_translations.tsv [A-Z]*.tsv table.md table.csv "
     "config.json generation_config.json adapter_config.json head_config.json adapter_fusion_config.json heads.json "
     "*.safetensors *.safetensors.index.json tokenizer.json tokenizer_config.json special_tokens_map.json "
     "added_tokens.json vocab.txt vocab.json merges.txt bpe.codes spiece.model sentencepiece.bpe.model spm.model "
-    "chat_template.jinja training_args.bin configuration_*.py modeling_*.py layers_*.py tokenization_*.py "
-    "events.out.tfevents.* .lock .*.[0-9] .*.[0-9][0-9]* .*.png"
+    "chat_template.jinja training_args.bin "
+    "configuration_*.py modeling_*.py layers_*.py tokenization_*.py events.out.tfevents.* .lock "
+    ".*.[0-9] .*.[0-9][0-9]* .*.png"
 ).split()
 FOLDERS = ("checkpoint-[0-9]*", "tmp-checkpoint-[0-9]*", "__pycache__", "wandb", "mlruns", "trackio")
 

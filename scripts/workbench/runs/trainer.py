@@ -3,7 +3,8 @@
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments, get_scheduler
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import SchedulerType
+from transformers.training_args import OptimizerNames
 
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.processes import is_main_process, process_count
+from workbench.termination import patient
 
-from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
+from .checkpoints import Divergence, EarlyStopping, WholeCheckpoints, check_best, last_whole_checkpoint
 from .facts import eval_scores
 from .metrics import metric_name
 from .sampling import LengthGroupedSampler
@@ -78,10 +82,19 @@ def make_training_arguments(arguments, examples: int | None, **overrides) -> Tra
         "ddp_find_unused_parameters": False,
     }
     _check_together(arguments.extra)
-    with _plain_refusals("transformers.TrainingArguments refuses these options"):
+    _check_is_one_of("lr_scheduler_type", arguments.lr_scheduler_type, SchedulerType)
+    _check_is_one_of("optim", arguments.extra.get("optim", OptimizerNames.SGD.value), OptimizerNames)
+    names = f" ({', '.join(arguments.extra)})" if arguments.extra else ""
+    with _plain_refusals(f"transformers.TrainingArguments refuses these options{names}"):
         made = TrainingArguments(**{**options, **overrides, **arguments.extra})
     _rehearse(made, steps, has_own_decay=bool(arguments.lr_decay_per_epoch))
     return made
+
+
+def _check_is_one_of(name: str, value: str, kind: type[Enum]) -> None:
+    known = [member.value for member in kind]
+    if value not in known:
+        raise UserError(f"{name}: unknown value '{value}'{nearest(value, known)}; choose one of {', '.join(known)}")
 
 
 def _check_together(extra: dict) -> None:
@@ -112,8 +125,8 @@ def _rehearse(args: TrainingArguments, steps: int, has_own_decay: bool) -> None:
     Raises:
         UserError: there is no such optimiser, schedule or compiler here, or it does not take its options.
     """
-    weight = torch.nn.Parameter(torch.zeros(1, 1))
-    given = ", ".join(f"{name} {value}" for name in ("optim", "optim_args") if (value := getattr(args, name)))
+    weight, schedule = torch.nn.Parameter(torch.zeros(1, 1)), SchedulerType(args.lr_scheduler_type)
+    given = f"optim {OptimizerNames(args.optim).value}" + (f", optim_args {args.optim_args}" if args.optim_args else "")
     with _plain_refusals(f"{given}: cannot be used here"):
         kind, options = Trainer.get_optimizer_cls_and_kwargs(args, torch.nn.Linear(1, 1, device="meta"))
         optimizer = kind([weight], **options)
@@ -121,8 +134,8 @@ def _rehearse(args: TrainingArguments, steps: int, has_own_decay: bool) -> None:
         optimizer.step()
     if not has_own_decay:
         options = args.lr_scheduler_kwargs or {}
-        with _plain_refusals(f"lr_scheduler_type {args.lr_scheduler_type}, lr_scheduler_kwargs {options}: refused"):
-            get_scheduler(args.lr_scheduler_type, optimizer, args.get_warmup_steps(steps), steps, options)
+        with _plain_refusals(f"lr_scheduler_type {schedule.value}, lr_scheduler_kwargs {options}: cannot be used here"):
+            get_scheduler(schedule, optimizer, args.get_warmup_steps(steps), steps, options)
     if args.torch_compile:
         with _plain_refusals(f"torch_compile with {args.torch_compile_backend}: cannot be used here"):
             compiled = torch.compile(torch.sin, backend=args.torch_compile_backend, mode=args.torch_compile_mode)
@@ -183,13 +196,19 @@ class WorkbenchTrainer(Trainer):
         self.parameter_groups = parameter_groups
         self.lr_decay_per_epoch = lr_decay_per_epoch
         self.checkpoint, seconds = last_whole_checkpoint(args.output_dir) if resume else (None, 0.0)
-        self.clock = WholeCheckpoints(seconds)
+        if args.load_best_model_at_end:
+            check_best(self.checkpoint)
+        # Trainer would delete older checkpoints before the new one is whole, and folders that only are called so.
+        self.clock, args.save_total_limit = WholeCheckpoints(seconds, args.save_total_limit), None
         stopping = [EarlyStopping(early_stopping_patience)] if early_stopping_patience else []
         for callback in stopping:
             callback.no_more_steps(args, self.checkpoint)
         bar = [] if args.disable_tqdm else [QuietBar]
         super().__init__(
-            *positional, args=args, callbacks=[self.clock, *stopping, *callbacks, EpochLines, *bar], **kwargs
+            *positional,
+            args=args,
+            callbacks=[self.clock, *stopping, *callbacks, EpochLines, Divergence, *bar],
+            **kwargs,
         )
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
@@ -202,8 +221,12 @@ class WorkbenchTrainer(Trainer):
         return self.clock.seconds
 
     def fit(self) -> None:
-        """Trains to the end, from the checkpoint or from the beginning."""
-        self.train(resume_from_checkpoint=self.checkpoint)
+        """Trains to the end, from the checkpoint or from the beginning; SIGTERM ends it behind another checkpoint.
+
+        Of several processes each would end at another step: they end at once, and keep the checkpoint that there is.
+        """
+        with patient() if process_count() == 1 else nullcontext(self.clock.patience) as self.clock.patience:
+            self.train(resume_from_checkpoint=self.checkpoint)
 
     def create_optimizer(self, *arguments):
         if self.parameter_groups is not None and self.optimizer is None:
