@@ -158,8 +158,7 @@ def check_model_config(
         check_size(key, value)
     if content.get("model_type") is None:
         content = {**content, "model_type": family_of(name)}
-    check_labels(content.get("id2label"))
-    return without_wishes(content)
+    return without_wishes(with_labels(content))
 
 
 def check_generation_config(content: dict) -> dict:
@@ -305,12 +304,16 @@ def family_of(name: str) -> str:
     raise ValueError('\'model_type\' is missing: write, say, "model_type": "bert" into it')
 
 
-def check_labels(names: dict | None) -> None:
-    """ValueError unless a classifier's names are numbered from 0."""
-    if names and set(names) != {str(number) for number in range(len(names))}:
+def with_labels(content: dict) -> dict:
+    """The config with the names of a classifier's labels as texts; ValueError unless they are numbered from 0."""
+    names = content.get("id2label")
+    if not names:
+        return content
+    if set(names) != {str(number) for number in range(len(names))}:
         raise ValueError(
             f"'id2label' has the numbers {', '.join([*names][:5])[:60]}: they go from 0 to {len(names) - 1}"
         )
+    return {**content, "id2label": {number: str(name) for number, name in names.items()}}
 
 
 def without_wishes(content):

@@ -107,6 +107,13 @@ def test_sizes_and_types_that_no_model_has_are_refused_by_name(fields):
     assert "\n" not in str(no.value) and len(str(no.value)) < 300
 
 
+def test_names_of_labels_are_texts_numbered_from_0():
+    assert check(id2label={"0": 5, "1": "x"})["id2label"] == {"0": "5", "1": "x"}
+    for numbers in (["1", "2"], ["0", "2"], ["-1", "0"], ["a"]):
+        with pytest.raises(ValueError, match="'id2label' has the numbers"):
+            check(id2label=dict.fromkeys(numbers, "x"))
+
+
 def test_a_family_that_an_old_config_does_not_tell_is_told_by_the_name():
     old = {"hidden_size": 8}
     for name, family in (("emily/Bio_ClinicalBERT", "bert"), ("x/xlm-roberta-base", "xlm-roberta")):
