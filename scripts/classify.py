@@ -174,7 +174,8 @@ def show_one(answer) -> None:
     if not answer.probabilities:
         print(answer)
     for name, share in sorted(answer.probabilities.items(), key=lambda item: -item[1]):
-        print(f"{' '.join(name.split()):20} {share:7.2%}")
+        plain = "".join(filter(str.isprintable, " ".join(name.split())))
+        print(f"{plain:20} {share:7.2%}")
 
 
 if __name__ == "__main__":

@@ -109,12 +109,15 @@ def read_fields(path: Path) -> dict:
 def make_package(arguments: PublishArguments):
     """The content of the repository."""
     from workbench.hub import packages
+    from workbench.hub.fetch import check_loads
 
     source, repo_id = arguments.source, arguments.repo_id
     if arguments.kind in ("model", "adapter"):
         check_kind(arguments)
     if arguments.kind == "model":
-        return packages.model_package(source, repo_id, arguments.dataset_id, arguments.seed_runs)
+        package = packages.model_package(source, repo_id, arguments.dataset_id, arguments.seed_runs)
+        check_loads(source)
+        return package
     if arguments.kind == "adapter":
         return packages.adapter_package(source, repo_id, arguments.base_model)
     make = {
