@@ -313,7 +313,8 @@ def _run_child(case: Case, home: Path, material: Path) -> None:
     except BaseException:
         traceback.print_exc()
         code = code if code == UNTOLD else 1
-    atexit._run_exitfuncs()  # temporary folders go
+    if any((home / "tmp").iterdir()):
+        atexit._run_exitfuncs()  # temporary folders go
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     sys.stderr.flush()

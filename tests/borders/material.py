@@ -17,8 +17,8 @@ TINY = {
     "train_multitask": "--tasks @M/texts.csv @M/more.csv --model_name_or_path @M/encoder --max_length 8 --max_steps 1 "
     "--output_dir out",
     "pretrain_encoder": "--hidden_size 16 --num_hidden_layers 1 --num_attention_heads 2 --max_steps 1 --output_dir out",
-    "study_capacity": "--hidden_sizes 16 --dataset_sizes small --layers 1 --num_train_epochs 1 --train_batch_size 64 "
-    "--output_dir out",
+    "study_capacity": "--architectures encoder-decoder --hidden_sizes 16 --dataset_sizes small --layers 1 "
+    "--num_train_epochs 1 --train_batch_size 64 --output_dir out",
     "study_strategies": "--train_file @M/texts.csv --strategies frozen full --model_name_or_path @M/encoder "
     "--output_dir out",
     "fuse_adapters": "--train_file @M/texts.csv --adapters @M/pfeiffer @M/pfeiffer1 --model_name_or_path @M/encoder "
