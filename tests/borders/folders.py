@@ -167,7 +167,7 @@ NAMES = (
         ".",
         "/",
         "/proc",
-        "/dev/null",
+        "@H/pipe",
         "@M",
         "@M/texts.csv",
         "no/such",
@@ -181,6 +181,8 @@ NAMES = (
     ),
     *("a" * 300, "a" * 5_000, "a=@M/full*", "a\nb", "-", "file:///etc/passwd", "https://x.invalid/x", "../" * 50),
 )
+# Of these, those where root can write.
+WRITABLE = ("/", "@M", "../" * 50, "a=@M/full*")
 
 
 def cases() -> Iterator[Case]:
@@ -208,12 +210,11 @@ def folder_case(group: str, name: str, reader: tuple[str, ...], run: str, spoil)
 
 def copy_run(here: Path, material: Path, run: str, spoil) -> None:
     """A copy of a run at here/run, and in a study's folder, with a file spoilt."""
-    shutil.copytree(material / run, here / "run", symlinks=True)
     (here / "README.md").write_text("<!-- study one -->\n<!-- end -->\n")
-    spoil(here / "run")
-    if (here / "run" / "config.yaml").is_file():
-        (here / "study" / "cells").mkdir(parents=True)
-        shutil.copytree(here / "run", here / "study" / "texts-full-seed0", symlinks=True)
+    (here / "study" / "cells").mkdir(parents=True)
+    for folder in (here / "run", here / "study" / "texts-full-seed0"):
+        shutil.copytree(material / run, folder)
+        spoil(folder)
 
 
 def put(run: Path, name: str, content: bytes) -> None:
@@ -229,15 +230,16 @@ def damage(run: Path, name: str, draw: int) -> None:
 
 def place_at(run: Path, name: str, what: str) -> None:
     """Something else in a file's place."""
-    path = run / name
+    path, secret = run / name, run.parent / "secret"
     path.unlink(missing_ok=True)
+    secret.write_text("of the machine\n")
     make = {
         "missing": lambda: None,
         "folder": path.mkdir,
         "FIFO": lambda: os.mkfifo(path),
         "zero": lambda: path.symlink_to("/dev/zero"),
         "link to itself": lambda: path.symlink_to(path.name),
-        "link out": lambda: path.symlink_to("/etc/passwd"),
+        "link out": lambda: path.symlink_to(secret),
     }
     make[what]()
 
@@ -378,8 +380,11 @@ def arguments() -> Iterator[Case]:
             ("space", "publish", ("space", name, "you/it", "--dry_run"), ()),
             ("seed run", "publish", ("model", "@M/translator", "you/it", "--dry_run", "--seed_runs", name), ()),
         ):
-            yield Case("names", f"{what} {shown(name)}", script, given, write_readme, writes=writes)
+            # Nothing may be written outside of the case's folder, whoever runs the tests.
+            if what != "page" or name not in WRITABLE:
+                yield Case("names", f"{what} {shown(name)}", script, given, write_readme, writes=writes)
 
 
 def write_readme(here: Path, material: Path) -> None:
+    os.mkfifo(here / "pipe")
     (here / "README.md").write_text("<!-- study one -->\n<!-- end -->\n")

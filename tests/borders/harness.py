@@ -66,7 +66,7 @@ MOST = {
     "spaces-translator": 30,
     "spaces-results": 110,
 }
-UNTOLD = 98  # exit code of a case that could not be prepared: a fault of the tests
+UNPREPARED = 98  # exit code of a case that could not be prepared: a fault of the tests
 
 
 @dataclass(frozen=True)
@@ -252,8 +252,8 @@ def _judge(case: Case, home: Path, code: int, outcome: Outcome) -> Outcome:
     lines = [line for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]
     outcome.detail = "\n".join(line[:600] for line in (errors or lines)[-6:])
-    if code == UNTOLD:
-        raise RuntimeError(f"{case.id} cannot be prepared: {stderr}")
+    if code == UNPREPARED:
+        outcome.verdict = "unprepared"
     if outcome.verdict:
         return outcome
     outside = _outside(case, home)
@@ -298,7 +298,7 @@ def _run_child(case: Case, home: Path, material: Path) -> None:
         os.dup2(os.open(home / "log" / name, os.O_WRONLY | os.O_CREAT), number)
     (home / "log" / "stdin").write_bytes(case.stdin)
     os.dup2(os.open(home / "log" / "stdin", os.O_RDONLY), 0)
-    code = UNTOLD
+    code = UNPREPARED
     try:
         here = home / "here"
         os.chdir(here)
@@ -312,7 +312,7 @@ def _run_child(case: Case, home: Path, material: Path) -> None:
         code = error.code or 0
     except BaseException:
         traceback.print_exc()
-        code = code if code == UNTOLD else 1
+        code = code if code == UNPREPARED else 1
     if any((home / "tmp").iterdir()):
         atexit._run_exitfuncs()  # temporary folders go
     with contextlib.suppress(OSError):
@@ -361,12 +361,16 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", choices=[*MODULES, []], default=MODULES, metavar="MODULE")
     parser.add_argument("--all", action="store_true", help="not only those that the tests run")
     parser.add_argument("--name", default="", help="only those with this in their names")
+    parser.add_argument("--material", help="folder of valid things, made if there is none, and kept")
     arguments = parser.parse_args()
     counts: dict[str, Counter] = {}
     with tempfile.TemporaryDirectory(prefix="borders-") as folder:
-        make_material(Path(folder))
+        folder = Path(arguments.material or folder)
+        folder.mkdir(exist_ok=True)
+        if not (folder / "studies").exists():
+            make_material(folder)
         for module in arguments.modules:
-            cases, server = cases_of(module), Server(module, Path(folder))
+            cases, server = cases_of(module), Server(module, folder)
             for name, case in (cases if arguments.all or arguments.name else chosen(cases)).items():
                 if arguments.name in name:
                     outcome = server.run(name)

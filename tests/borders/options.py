@@ -1,6 +1,7 @@
 """Options: every one of every script, on the command line and in a recipe, with values from the ends of its type."""
 
 import dataclasses
+import os
 import typing
 from collections.abc import Iterator
 from functools import partial
@@ -43,7 +44,7 @@ VALUES = {
     str: (
         (),
         (),
-        ("", "x", LONG, SURROGATE, "../x", "/proc/x", "/dev/null", "-", " ", "é\u2028", "%s{}$(x)", "a\nb", "~"),
+        ("", "x", LONG, SURROGATE, "../x", "/proc/x", "@H/pipe", "-", " ", "é\u2028", "%s{}$(x)", "a\nb", "~"),
     ),
     dict: (("x", "[1]", ""), (), ("{}", "{a: 1}")),
 }
@@ -143,6 +144,7 @@ def own_files(here: Path, material: Path, recipe: str = "", runs: bool = False) 
     if recipe:
         (here / "recipe.yaml").write_text(recipe)
     (here / "README.md").write_text("<!-- study one -->\n<!-- end -->\n")
+    os.mkfifo(here / "pipe")
     if runs:
         shutil.copytree(material / "pfeiffer", here / "run")
 
