@@ -16,6 +16,7 @@ from random import Random
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.values import BATCH, COUNT
 
 
 @dataclass
@@ -23,15 +24,14 @@ class AblationArguments:
     """The run, and how much of it is measured."""
 
     run: str = option("", "folder of a train_classifier.py run with bottleneck adapters", positional=True)
-    batch_size: int = option(64, "examples per batch")
-    max_examples: int | None = option(None, "only so many examples of the validation split")
+    batch_size: int = option(64, "examples per batch", **BATCH)
+    max_examples: int | None = option(None, "only so many examples of the validation split", **COUNT)
     naive: bool = option(False, "also take a whole pass per cell, compare the results, and print both times")
+    trust_remote_code: bool = option(False, "run the code that the run's encoder brings, if it is not igpay's")
 
 
 def main() -> None:
     arguments = parse_arguments(AblationArguments, __doc__)
-    if arguments.batch_size < 1 or (arguments.max_examples is not None and arguments.max_examples < 1):
-        raise UserError("--batch_size and --max_examples are at least 1")
 
     from tqdm import tqdm
 
@@ -39,15 +39,21 @@ def main() -> None:
     from workbench.classification.loading import load_classifier
     from workbench.data.arguments import TaskArguments
     from workbench.data.tasks import load_task
+    from workbench.runs.claims import claim
     from workbench.runs.figures import plot_ablation
     from workbench.runs.folder import check_is_one_run, read_run_config
+    from workbench.runs.inputs import find_changed_input
     from workbench.runs.metrics import metric_name
     from workbench.strategies import ablation
 
     # ---- The run, and the split that its epochs were chosen on
     check_is_one_run(arguments.run)
     config = read_run_config(arguments.run)
-    model, tokenizer = load_classifier(arguments.run, bool(config.get("trust_remote_code")))
+    claim(Path(arguments.run))
+    changed = find_changed_input(Path(arguments.run), config)
+    if changed is not None:
+        raise UserError(f"{arguments.run}: {changed} is not what this run was trained with: it has changed since")
+    model, tokenizer = load_classifier(arguments.run, arguments.trust_remote_code)
     layers = ablation.adapted_layers(model)
     data = load_task(TaskArguments(**{item.name: config.get(item.name) for item in fields(TaskArguments)}))
     examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))

@@ -13,7 +13,7 @@ from .strategies_study import describe_sizes
 
 
 @torch.inference_mode()
-def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]:
+def mean_attention(run: Path, trust_remote_code: bool = False) -> tuple[list[str], list[str], numpy.ndarray, int]:
     """The mean attention of a fused run's layers on its validation split.
 
     Returns:
@@ -31,7 +31,7 @@ def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]
     from .loading import load_classifier
 
     config = read_run_config(run)
-    model, tokenizer = load_classifier(str(run), bool(config.get("trust_remote_code")))
+    model, tokenizer = load_classifier(str(run), trust_remote_code)
     options = {item.name: config.get(item.name) for item in fields(TaskArguments)}
     data = load_task(TaskArguments(**options))
     examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
