@@ -10,7 +10,7 @@ from pathlib import Path
 
 from borders.harness import Case, shown
 from borders.material import TINY, tiny, without
-from workbench.arguments import _plain_type
+from workbench.values import Value
 
 # Of each script the dataclass of its options, and the options of that which it does not offer.
 SCHEMAS = {
@@ -80,7 +80,7 @@ SOME_YAML = (
 def cases() -> Iterator[Case]:
     for script in SCHEMAS:
         for item, hint in fields_of(script):
-            kind, _ = _plain_type(hint)
+            kind = Value.of(hint, {}).kind
             for value, is_wrong in command_line_values(item, kind):
                 yield command_line_case(script, item, value, is_wrong)
             if takes_recipe(script):
