@@ -302,7 +302,7 @@ def _run_child(case: Case, home: Path, material: Path) -> None:
     try:
         here = home / "here"
         os.chdir(here)
-        os.environ.update(HOME=str(home / "home"), TMPDIR=str(home / "tmp"))
+        os.environ.update(HOME=str(home / "home"), TMPDIR=str(home / "tmp"), IGPAY_DEBUG="1")
         tempfile.tempdir = None
         if case.prepare:
             case.prepare(here, material)

@@ -1,6 +1,7 @@
 """What visitors give to Spaces, and the folders of results that strangers publish."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -139,7 +140,12 @@ class Reverser:
 def results_case(name: str, spoil) -> Case:
     """The results Space's start on a folder of studies of which a file is spoilt."""
     return Case(
-        "spaces-results", name, partial_named(show_results), (), partial(copy_studies, spoil=spoil), writes=("studies",)
+        "spaces-results",
+        name,
+        partial_named(show_results),
+        (),
+        partial(copy_studies, spoil=spoil),
+        writes=("studies", "out"),
     )
 
 
@@ -152,6 +158,7 @@ def copy_studies(here: Path, material: Path, spoil) -> None:
 
 def show_results(here: Path) -> None:
     """Reads all, as the page does at its start, and answers every call of it."""
+    os.environ["GRADIO_TEMP_DIR"] = str(here / "out")
     study = module("results", "study")
     page = __import__("app")
     app = page.App(study.Library(here / "studies", "studies"))
