@@ -79,7 +79,7 @@ def main() -> None:
 
 def show_table(examples: list[dict], answers: dict[str, list], labels: list | None, only_differences=False) -> None:
     """A row for each text, with the right label where it is known, each run's answer, and whether they differ."""
-    from workbench.files import one_line
+    from workbench.escapes import one_line
 
     kinds = [name for name in ("text", "pair") if name in examples[0]]
     print("\t".join([*kinds, *(["label"] if labels else []), *answers, *(["differ"] if len(answers) > 1 else [])]))

@@ -41,7 +41,7 @@ def main() -> None:
     folder = open_folder(arguments.output_dir) if arguments.output_dir else None
 
     # ---- Compare (heavy imports come after parsing, so that --help is quick)
-    from workbench.files import markdown_text
+    from workbench.escapes import markdown_text
     from workbench.studies.comparison import Comparison, dataset_of
     from workbench.studies.disagreements import find_examples, pairwise_tests
     from workbench.studies.page import FORMS, sentences, table_rows, write_study

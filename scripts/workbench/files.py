@@ -1,7 +1,6 @@
-"""Files: read within limits, written whole or not at all, where they can be; tables that a spreadsheet may open."""
+"""Files: regular ones read within limits, all written whole or not at all, and the places where they can be written."""
 
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -9,16 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import UserError
+from .escapes import one_line, plain_cell, spreadsheet_cell
 from .processes import is_main_process
 
+MOST_BYTES = 1_000_000_000
 LONGEST_NAME = 255  # bytes, on the usual file systems
 LONGEST_PATH = 2_000  # bytes; Linux takes 4,096, and what a run writes lies deeper
-MOST_BYTES = 1_000_000_000
-# What a spreadsheet would calculate, also behind an apostrophe that is the text's own.
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-NUMBER = r"[-+]?(\d[\d,]*\.?\d*|\.\d+|inf|nan)([eE][-+]?\d+)?%?"
-# A number, perhaps with its spread, or with its interval in brackets.
-NUMERIC = re.compile(rf"{NUMBER}( ± {NUMBER})?( \[{NUMBER}, {NUMBER}\])?")
 
 
 def file_size(path: str | Path) -> int:
@@ -77,30 +72,6 @@ def read_rows(path: Path) -> list[list[str]]:
     """The rows of `write_table`, its apostrophes taken off again."""
     lines = read_limited(path, MOST_BYTES).decode("utf-8", "replace").split("\n")
     return [[plain_cell(cell) for cell in line.split("\t")] for line in lines if line]
-
-
-def one_line(text: str) -> str:
-    """A text that breaks no row: white space of any kind is one space, other control characters are left out."""
-    plain = " ".join(text.encode("utf-8", "replace").decode().split())
-    return "".join(character for character in plain if character.isprintable() or character > "\x9f")
-
-
-def spreadsheet_cell(text: str) -> str:
-    """The text, with an apostrophe before it if a spreadsheet would calculate it: not a number, and one of = + - @."""
-    return f"'{text}" if FORMULA.match(text) and not NUMERIC.fullmatch(text) else text
-
-
-def plain_cell(cell: str) -> str:
-    """The text of which `spreadsheet_cell` made the cell."""
-    text = cell.removeprefix("'")
-    return text if spreadsheet_cell(text) == cell else cell
-
-
-def markdown_text(text: str) -> str:
-    """A stranger's text in Markdown: one line, without tags, links, images, code or a table's bars."""
-    plain = re.sub(r"&(?=[#\w]+;)", "&amp;", one_line(text)).replace("<", "&lt;")
-    # Underscores inside of words mean nothing, nor do brackets without a link behind them.
-    return re.sub(r"[\\`*|~]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[#>+-](?= )", r"\\\g<0>", plain)
 
 
 def check_output(name: str, path: str, kind: str) -> str:

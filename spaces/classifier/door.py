@@ -168,9 +168,9 @@ def _clear_room(process: int) -> None:
 def regular(path: Path) -> Path:
     """Where a file's content is; RefusedError unless that is a regular file in the same folder or its Hub cache."""
     folder = path.parent.resolve()
-    places = [folder]
-    if folder.parent.name == "snapshots":
-        places.append(folder.parent.parent / "blobs")
+    # A snapshot of the Hub, and a fusion's parts below it, link to blobs.
+    snapshots = [place.parent for place in (folder, folder.parent) if place.parent.name == "snapshots"]
+    places = [folder, *(place.parent / "blobs" for place in snapshots)]
     try:
         target = path.resolve(strict=True)
         is_regular = stat.S_ISREG(target.stat().st_mode)

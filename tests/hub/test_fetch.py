@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants, snapshot_download
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from support.encoder_folders import build, write_encoder
 from support.hub_client import client
 from support.loopback_hub import hub  # noqa: F401, a fixture
@@ -16,7 +16,7 @@ from transformers import AutoModelForMaskedLM, BertConfig
 
 from workbench.errors import UserError
 from workbench.hub import convert
-from workbench.hub.fetch import fetch_model
+from workbench.hub.fetch import fetch_any, fetch_model
 
 REPO = "tester/old"
 
@@ -207,10 +207,10 @@ def through_hub(hub, monkeypatch, tmp_path):  # noqa: F811
     download = functools.partial(snapshot_download, endpoint=hub.url, token=False, cache_dir=tmp_path / "snapshots")
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
 
-    def fetch(folder: Path) -> Path:
+    def fetch(folder: Path, function=fetch_model) -> Path:
         client(hub).create_repo(REPO)
         client(hub).upload_folder(repo_id=REPO, folder_path=folder)
-        return Path(fetch_model(REPO))
+        return Path(function(REPO))
 
     return fetch
 
@@ -230,6 +230,43 @@ def test_the_hub_gives_no_torch_weights_beside_safetensors(encoder, cache, throu
     folder = through_hub(encoder)
     assert not cache.exists() and not (folder / "pytorch_model.bin").exists()
     build(str(folder))
+
+
+def test_the_hub_gives_the_parts_that_an_index_names(encoder, through_hub):
+    tensors = load_file(encoder / "model.safetensors")
+    (encoder / "model.safetensors").unlink()
+    for number, names in enumerate((sorted(tensors)[::2], sorted(tensors)[1::2])):
+        save_file({name: tensors[name] for name in names}, encoder / f"part{number}.safetensors", {"format": "pt"})
+    places = {name: f"part{place % 2}.safetensors" for place, name in enumerate(sorted(tensors))}
+    (encoder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (encoder / "other.safetensors").write_bytes(b"not asked for")
+    folder = through_hub(encoder)
+    assert {path.name for path in folder.glob("*.safetensors")} == {"part0.safetensors", "part1.safetensors"}
+    check_weights(build(str(folder)), tensors)
+
+
+def test_the_hub_gives_a_fusion_with_its_parts_and_no_code(tmp_path, through_hub):
+    whole = tmp_path / "fusion"
+    for place, parts in ((whole, ["first", "second"]), (whole / "first", None), (whole / "second", None)):
+        place.mkdir()
+        config = {"peft_type": "BOTTLENECK", "base_model_name_or_path": "tester/base", "adapters": parts}
+        (place / "adapter_config.json").write_text(json.dumps(config))
+        save_file({"w": torch.zeros(1)}, place / "adapter_model.safetensors")
+        (place / "evil.py").write_text("")
+    folder = through_hub(whole, fetch_any)
+    found = {
+        path.relative_to(folder).as_posix() for place in ("", "first", "second") for path in (folder / place).iterdir()
+    }
+    files = {"adapter_config.json", "adapter_model.safetensors"}
+    assert found == files | {f"{part}/{file}" for part in ("first", "second") for file in files} | {"first", "second"}
+
+
+def test_an_adapter_of_the_hub_names_a_base_of_the_hub(tmp_path, through_hub):
+    (tmp_path / "lora").mkdir()
+    config = {"peft_type": "LORA", "base_model_name_or_path": "/etc"}
+    (tmp_path / "lora" / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="'base_model_name_or_path' '/etc' is no Hub model's name"):
+        through_hub(tmp_path / "lora", fetch_any)
 
 
 def test_a_repository_without_weights_is_refused_in_one_line(encoder, through_hub):

@@ -81,19 +81,13 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
         (RunResults.read if name == "results.json" else read_run_config)(tmp_path)
 
 
-ALIASES = "".join(
-    f"{new}: &{new} [{', '.join([old] * 30)}]\n" for old, new in ("xa", ("*a", "b"), ("*b", "c"), ("*c", "d"))
-)
-
-
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         ("seed: .nan\n", "seed: a number that is not finite"),
         ('text: "\\x1b[2J"\n', "text: a control character"),
-        (f"a: {'[' * 50}{']' * 50}\n", "nested deeper than 20"),
-        (f"{ALIASES}e: [{', '.join(['*d'] * 30)}]\n", "more than 10,000 values"),
-        ("a: " + "x" * 1_000_000, "at most 1,000,000 are read"),
+        (f"a: {'[' * 15}{']' * 15}\n", "nested too deeply"),
+        ("a: " + "x" * 6_000, "6,000 characters; at most 5,000"),
     ],
 )
 def test_options_of_a_strangers_run_have_limits(tmp_path, content, says):

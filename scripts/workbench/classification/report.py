@@ -4,7 +4,7 @@ from pathlib import Path
 
 from workbench.data.tasks import TaskData
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.escapes import one_line
 from workbench.runs.figures import plot_confusion, plot_curves
 
 from .classwise import class_table, describe_scores, majority_class, majority_scores

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy
 
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.escapes import one_line
 
 from . import arrow
 from .columns import Columns

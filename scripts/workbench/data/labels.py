@@ -123,8 +123,8 @@ def encode_labels(
         _check_guess(guessed_column, names, reference(splits))
     if len(names) > MOST_CLASSES:
         raise UserError(
-            f"{reference(splits).file}: {len(names):,} classes; at most {MOST_CLASSES:,} are possible; if the labels "
-            "are in another column, name it with --label_column"
+            f"{reference(splits).file}: {len(names):,} classes; at most {MOST_CLASSES:,} are possible; if another "
+            "column has the labels, name it with --label_column"
         )
     if guessed:
         shown = ", ".join(map(_shown, names[:10])) + (", …" if len(names) > 10 else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.escapes import one_line
 from workbench.runs.metrics import metric_name
 from workbench.runs.results import RESULTS_FILE, RunResults
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.files import read_limited, write_whole
+from workbench.files import write_whole
 from workbench.processes import is_main_process
 
 from .claims import LOCK_FILE, claim
 from .inputs import INPUTS_FILE, check_inputs, digest_inputs, existing_paths
+from .leftovers import foreign_file
 
 CONFIG_FILE = "config.yaml"
-MOST_CONFIG = 1_000_000  # bytes
 # Options that may differ between a run and its continuation.
 FREE_OPTIONS = frozenset(
     {"output_dir", "resume_from_checkpoint", "overwrite_output_dir", "report_to", "push_to_hub", "hub_private"}
@@ -84,13 +84,22 @@ def _check_existing(folder: Path, resolved: dict, arguments) -> None:
 
 
 def delete_run(folder: Path, options: dict) -> None:
-    """Empties a run's folder; UserError if what one of the options names, or the present directory, lies in it."""
+    """Empties a run's folder.
+
+    Raises:
+        UserError: what one of the options names, the present directory, or a file that is not a run's lies in it.
+    """
     folder = folder.resolve()
     if folder in (here := Path.cwd().resolve(), *here.parents):
         raise UserError(f"{folder}: would be deleted, with the directory that you are in")
     for name, path in existing_paths(options):
         if folder in (path.resolve(), *path.resolve().parents):
             raise UserError(f"{folder}: would be deleted, and {name} is in it: {path}; choose another --output_dir")
+    stray = foreign_file(folder)
+    if stray is not None:
+        raise UserError(
+            f"{folder}: would be deleted, with {stray}, which is not a run's; move it, or choose another folder"
+        )
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -124,7 +133,6 @@ def read_run_config(folder: str | Path) -> dict:
     path = Path(folder) / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"{folder}: not a run's folder; it has no {CONFIG_FILE}")
-    read_limited(path, MOST_CONFIG)
     config = read_recipe(str(path))
     check_plain(config, str(path))
     return config

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from workbench.errors import UserError
-from workbench.files import one_line, read_limited
+from workbench.escapes import one_line
+from workbench.files import read_limited
 
 MOST_BYTES, MOST_NODES, MOST_DEPTH = 10_000_000, 1_000_000, 12
 MOST_NUMBER, MOST_COUNT = 1e100, 2**53  # sums and quotients stay finite; JSON's readers round larger counts

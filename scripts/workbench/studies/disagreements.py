@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.errors import UserError
-from workbench.files import markdown_text, read_rows
+from workbench.escapes import markdown_text
+from workbench.files import read_rows
 
 from .comparison import Comparison, Setting, align
 from .statistics import mcnemar

@@ -4,7 +4,8 @@ import json
 import math
 from pathlib import Path
 
-from workbench.files import markdown_text, write_whole
+from workbench.escapes import markdown_text
+from workbench.files import write_whole
 from workbench.runs.metrics import metric_name
 
 from .comparison import Comparison, Setting, level

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.files import NUMERIC, markdown_text, one_line, spreadsheet_cell, write_whole
+from workbench.escapes import NUMERIC, markdown_text, one_line, spreadsheet_cell
+from workbench.files import write_whole
 from workbench.runs.results import RunResults
 
 
