@@ -205,7 +205,8 @@ def cases() -> Iterator[Case]:
 def folder_case(group: str, name: str, reader: tuple[str, ...], run: str, spoil) -> Case:
     script, *given = reader
     prepare = partial(copy_run, run=run, spoil=spoil)
-    return Case(group, name, script, tuple(given), prepare, writes=("out", "run", "study", "runs", "README.md"))
+    writes = ("out", "run", "study", "runs", "README.md")
+    return Case(group, name, script, tuple(given), prepare, trains=group == "checkpoints", writes=writes)
 
 
 def copy_run(here: Path, material: Path, run: str, spoil) -> None:

@@ -58,7 +58,7 @@ MOST = {
     "study-pages": 60,
     "run-files": 120,
     "run-config": 40,
-    "checkpoints": 50,
+    "checkpoints": 35,
     "names": 80,
     "results-drawn": 15,
     "results-bytes": 15,

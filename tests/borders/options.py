@@ -125,7 +125,7 @@ def command_line_case(script: str, item: dataclasses.Field, value: str, is_wrong
         is_wrong = False
     else:
         arguments += [f"--{item.name}={value}"]
-    writes = ("out", "runs", *([value] if value and not value.startswith("/") else []))
+    writes = ("out", "runs", "../home" if value == "~" else value or "out")
     given = {"prepare": partial(own_files, runs=script == "ablate_adapters"), "must_refuse": is_wrong, "writes": writes}
     return Case("options-cli", f"{item.name}={shown(value)}", script, tuple(arguments), **given)
 

@@ -1,5 +1,7 @@
 """Fields of transformers.TrainingArguments beside ours: every one, on the command line and in a recipe."""
 
+import dataclasses
+import typing
 from collections.abc import Iterator
 from functools import partial
 
@@ -19,10 +21,21 @@ YAML = ("null", "[1]", "{a: 1}", ".nan", "-1", "0", "true", "x", '"\\ud800"', "{
 WRONG = ("nan", "inf", "x", ".nan")
 
 
-def cases() -> Iterator[Case]:
-    from workbench.runs.trainer import training_argument_types
+def kinds() -> dict[str, type]:
+    """The fields with the first of bool, int, float and str that each may be; str for what is none of them."""
+    from transformers import TrainingArguments
 
-    for place, (name, kind) in enumerate(sorted(training_argument_types().items())):
+    hints = typing.get_type_hints(TrainingArguments)
+    names = [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
+    return {name: next((kind for kind in VALUES if kind in _allowed(hints[name])), str) for name in names}
+
+
+def _allowed(hint) -> tuple:
+    return typing.get_args(hint) or (hint,)
+
+
+def cases() -> Iterator[Case]:
+    for place, (name, kind) in enumerate(sorted(kinds().items())):
         script = SCRIPTS[place % len(SCRIPTS)]
         for value in VALUES[kind]:
             given = (*tiny(script), f"--{name}={value}")
