@@ -13,6 +13,11 @@ WHOLE_MARK = re.compile(r"# The same as (\S+)\n")
 COPIES = {
     ("classifier/loading.py", "LAST_LINEAR"),
     ("classifier/classification.py", "positions"),
+    ("classifier/cards.py", "FORMULA"),
+    ("classifier/cards.py", "NUMBER"),
+    ("classifier/cards.py", "NUMERIC"),
+    ("classifier/cards.py", "one_line"),
+    ("classifier/cards.py", "spreadsheet_cell"),
     ("classifier/reading.py", "PAIR_NAMES"),
     ("classifier/reading.py", "TEXT_NAMES"),
     ("classifier/reading.py", "LABEL_NAMES"),

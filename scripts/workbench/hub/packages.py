@@ -38,6 +38,8 @@ SECRETS = (
 ).split()
 TEXT_SUFFIXES = (".py", ".md", ".txt", ".json", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".sh", ".html", ".js", ".css")
 KEYS = re.compile(rb"\bhf_[A-Za-z0-9]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+# A name, or OWNER/NAME; the Hub has none with two dots or hyphens in a row, or at an end.
+HUB_MODEL = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(?<![.-])", re.ASCII)
 DATASET = "pig_latin"
 EXAMPLE_ROWS = 4
 LONGEST_SHORT_DESCRIPTION = 60
@@ -221,7 +223,7 @@ def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = N
     config = _read_adapter(folder)
     trained_on = config["base_model_name_or_path"] or ""
     name = base_model or trained_on
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or (not base_model and is_folder(name)):
+    if not HUB_MODEL.fullmatch(name) or (not base_model and is_folder(name)):
         raise UserError(
             f"{folder}: its base model is '{name}', which is no Hub model's name: publish that model, then give its "
             "name with --base_model"
