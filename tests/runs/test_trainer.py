@@ -90,6 +90,12 @@ def test_a_damaged_marker_is_a_damaged_checkpoint(tmp_path, content):
     assert names(tmp_path) == []
 
 
+def test_a_checkpoint_is_loaded_by_each_of_several_processes_without_an_accelerator(tmp_path):
+    torch.save({"exp_avg": torch.ones(3)}, tmp_path / "optimizer.pt")
+    loaded = torch.load(tmp_path / "optimizer.pt", map_location=torch.device("cpu", 0), weights_only=True)
+    assert loaded["exp_avg"].tolist() == [1.0, 1.0, 1.0]
+
+
 def test_markers_without_checksums_are_believed(tmp_path):
     save_checkpoint(tmp_path, 20)
     marker = tmp_path / "checkpoint-20" / WHOLE_FILE

@@ -7,6 +7,7 @@ import time
 import zlib
 from pathlib import Path
 
+import torch
 from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -20,6 +21,10 @@ from .metrics import diverged_loss
 WHOLE_FILE = "whole.json"
 BLOCK = 1 << 20
 MOST_STATE = 100_000_000  # bytes of a JSON file in a checkpoint
+# Several processes without an accelerator load a checkpoint onto "cpu:0", a place that torch.load has no rule for.
+torch.serialization.register_package(
+    100, lambda storage: None, lambda storage, place: storage if place.startswith("cpu:") else None
+)
 
 
 class WholeCheckpoints(TrainerCallback):
