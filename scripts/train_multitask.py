@@ -192,7 +192,10 @@ def task_arguments(asked: str, arguments: MultiTaskArguments):
     unknown = sorted(set(own) - {item.name for item in fields(TaskArguments)})
     if unknown:
         raise UserError(f"task_options: {task_name(asked)}: there is no option '{unknown[0]}'")
-    return TaskArguments(**(options | convert_options(TaskArguments, own)))
+    try:
+        return TaskArguments(**(options | convert_options(TaskArguments, own)))
+    except UserError as error:
+        raise UserError(f"task_options: {task_name(asked)}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.files import file_size
 from workbench.values import BATCH
 
 MOST_ROWS = 4096  # words times beams that are decoded at once
@@ -78,6 +79,7 @@ def open_lines(arguments):
         return arguments.text.split("\n")
     if arguments.file is None:
         return read_lines(sys.stdin.buffer, "standard input")
+    file_size(arguments.file)
     try:
         return read_lines(Path(arguments.file).open("rb"), arguments.file)
     except OSError as error:

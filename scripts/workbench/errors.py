@@ -13,6 +13,7 @@ from .termination import Terminated, has_come, on_termination, terminate
 
 # Whose versions a report names.
 LIBRARIES = ("torch", "transformers", "datasets", "peft", "accelerate", "huggingface_hub", "adapters", "numpy")
+LONGEST_LINE = 1_500
 # What is wrong with a path that the user gave.
 PATH_ERRORS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
@@ -122,7 +123,11 @@ def _write_traceback(error: Exception) -> str:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    """One line on stderr; of a longer one, as of a name of many letters that it quotes, the beginning and the end."""
+    line = " ".join(message.split())
+    if len(line) > LONGEST_LINE:
+        line = f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
+    print(f"error: {line}", file=sys.stderr)
     return 2
 
 

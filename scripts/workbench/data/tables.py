@@ -224,7 +224,7 @@ def _read_json(path: str | Path) -> Table:
         numbers.extend(line for line, _ in rows)
     if not numbers:
         raise UserError(f"{path}: an empty file")
-    return Table(str(path), list(columns), list(columns.values()), numbers)
+    return Table(str(path), name_all(str(path), list(columns)), list(columns.values()), numbers)
 
 
 def _first_lines(rows: list[tuple[int, dict]]) -> dict[str, int]:
@@ -340,10 +340,14 @@ def _take_header(path: str, records: Iterator, name_columns: Callable | None) ->
     given = name_columns(names) if name_columns else None
     if given:
         names, records = given, itertools.chain([first], records)
-    # pandas writes its index as a column without a name.
-    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
-    check_names(f"{path}, line 1", names)
-    return names, records
+    return name_all(f"{path}, line 1", names), records
+
+
+def name_all(where: str, names: Sequence[str]) -> list[str]:
+    """The names, with one for a column that has none, as pandas writes its index; UserError as `check_names` has it."""
+    named = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    check_names(where, named)
+    return named
 
 
 def _from_records(path: str, header: list[str], records: Iterator, skip: bool, notes: list[str]) -> Table:
@@ -378,10 +382,10 @@ def from_arrow(path: str, content) -> Table:
     """A `pyarrow.Table`, class numbers replaced by their names where the schema says them, a negative one by None."""
     from . import arrow
 
-    check_names(path, content.column_names)
+    header = name_all(path, content.column_names)
     notes: list[str] = []
-    columns, names = arrow.to_columns(path, content, notes)
-    return Table(path, content.column_names, columns, range(1, len(content) + 1), "row", names, notes)
+    columns, names = arrow.to_columns(path, content.rename_columns(header), notes)
+    return Table(path, header, columns, range(1, len(content) + 1), "row", names, notes)
 
 
 def is_hub_name(name: str) -> bool:

@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from workbench.arguments import option_values
 from workbench.errors import UserError
 from workbench.files import write_whole
 from workbench.processes import is_main_process
@@ -136,3 +137,15 @@ def read_run_config(folder: str | Path) -> dict:
     config = read_recipe(str(path))
     check_plain(config, str(path))
     return config
+
+
+def read_run_options(folder: str | Path, arguments_class: type, names: Collection[str]) -> dict[str, object]:
+    """The named options of the run in `folder`, held against what a script takes; its defaults where none is told."""
+    values, config = option_values(arguments_class), read_run_config(folder)
+    defaults = arguments_class()
+    try:
+        return {
+            name: values[name].read(name, config[name]) if name in config else getattr(defaults, name) for name in names
+        }
+    except UserError as error:
+        raise UserError(f"{Path(folder) / CONFIG_FILE}: {error}") from error
