@@ -4,7 +4,6 @@ import fcntl
 from pathlib import Path
 
 import pytest
-
 from borders.harness import Server
 from borders.material import make_material
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from borders.harness import Case, shown
 from borders.material import TINY, tiny, without
+
 from workbench.values import Value
 
 # Of each script the dataclass of its options, and the options of that which it does not offer.

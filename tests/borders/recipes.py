@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-
 from borders.harness import Case
 from borders.material import tiny, without
 from borders.options import SCHEMAS, fields_of, own_files, takes_recipe
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 SPOILT = {
     "empty": b"",

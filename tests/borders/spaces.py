@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from hypothesis import strategies as st
-
 from borders.files import CSV, JSON, PAIR_FILES
 from borders.folders import PLACES, RESULTS, STUDY, VALUES, WHOLE, place_at, put, replace
 from borders.harness import ROOT, Case
 from borders.recipes import ANYTHING, drawn
+from hypothesis import strategies as st
 
 TEXTS = (
     "",

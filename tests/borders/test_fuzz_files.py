@@ -1,7 +1,6 @@
 """Files of texts and pairs, spoilt: each ends well, or in one line."""
 
 import pytest
-
 from borders.harness import cases_of, chosen
 
 MODULE = "files"

@@ -1,7 +1,6 @@
 """Runs' folders, spoilt, and names that are none: each ends well, or in one line."""
 
 import pytest
-
 from borders.harness import cases_of, chosen
 
 MODULE = "folders"

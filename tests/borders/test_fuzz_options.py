@@ -1,7 +1,6 @@
 """Options of every script, with values from the ends of their types: each ends well, or in one line."""
 
 import pytest
-
 from borders.harness import cases_of, chosen
 
 MODULE = "options"

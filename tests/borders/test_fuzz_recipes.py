@@ -1,7 +1,6 @@
 """Recipes: spoilt, nested, and drawn from the schemas: each ends well, or in one line."""
 
 import pytest
-
 from borders.harness import cases_of, chosen
 
 MODULE = "recipes"

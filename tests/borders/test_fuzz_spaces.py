@@ -1,7 +1,6 @@
 """What visitors and strangers give to Spaces: each ends well, or in one line."""
 
 import pytest
-
 from borders.harness import cases_of, chosen
 
 MODULE = "spaces"

@@ -1,7 +1,6 @@
 """Fields of TrainingArguments beside ours: each ends well, or in one line."""
 
 import pytest
-
 from borders.harness import cases_of, chosen
 
 MODULE = "training_options"
