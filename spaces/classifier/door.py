@@ -52,6 +52,8 @@ NESTED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\)\s*(?:[+*]|
 REGEX_KEY = rb"".join(rb"(?:%c|\\u00%02x)" % (letter, letter) for letter in b"Regex")
 PATTERN = re.compile(rb'"%b"\s*:\s*("(?:[^"\\]|\\.)*")' % REGEX_KEY, re.IGNORECASE)
 LONGEST_PATTERN = 2_000
+# A brace opens a part of a tokenizer or an added token, of which transformers 4.57 takes time quadratic in the number.
+MOST_BRACES = 25_000
 
 _rooms: dict[int, Path] = {}
 
@@ -347,9 +349,11 @@ def read_shapes(folder: Path) -> dict[str, list[int]]:
 
 
 def check_patterns(content: bytes) -> None:
-    """RefusedError if a regular expression in a tokenizer.json may take forever, or it is no JSON object."""
+    """RefusedError if a tokenizer.json or a regular expression in it may take forever, or it is no JSON object."""
     if not content.lstrip()[:1] == b"{":
         raise RefusedError("tokenizer.json: holds no JSON object ({…})")
+    if content.count(b"{") > MOST_BRACES:
+        raise RefusedError(f"tokenizer.json: refused, because it has more than {MOST_BRACES:,} parts or added tokens")
     for pattern in map(json.loads, PATTERN.findall(content)):
         if len(pattern) > LONGEST_PATTERN or NESTED_REPEAT.search(pattern):
             shown = ascii(pattern[:40])

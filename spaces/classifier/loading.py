@@ -30,10 +30,12 @@ def load_model(name: str, trust_remote_code: bool):
         CannotLoadError: nothing of that name, no trained classifier, or a config that is not safe to read.
     """
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what is missing is said in one line
     folder = fetch(name, trust_remote_code)
     try:
         model = (load_adapter if (folder / ADAPTER).is_file() else load_whole)(folder, trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        schemas.check_words(tokenizer)
         check_answer(model.eval(), tokenizer)
     except CannotLoadError:
         raise
@@ -111,14 +113,11 @@ def load_adapter(folder: Path, trust_remote_code: bool):
         raise CannotLoadError(f"it adapts the encoder '{base}', which cannot be fetched: {error}") from error
     config = adapted_config(folder, base_folder, shapes, trust_remote_code)
     options = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": trust_remote_code}
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # that the head is new is true, but the adapter brings it
     with bounded(shapes | door.read_shapes(base_folder)):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             base_folder, config=config, ignore_mismatched_sizes=True, output_loading_info=True, **options
         )
         model = PeftModel.from_pretrained(model, folder)
-    logging.set_verbosity(verbosity)
     brought = {key.removeprefix("base_model.model.") for key in shapes}
     check_complete({*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])} - brought)
     check_complete(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - set(shapes))

@@ -52,11 +52,13 @@ def load_model(name: str, folder: Path, auto_class, trust_remote_code: bool):
         CannotLoadError: no translator, or one whose weights are not those of its config.
     """
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what is missing is said in one line
     options = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": trust_remote_code}
     try:
         with bounded(door.read_shapes(folder)):
             model, report = auto_class.from_pretrained(folder, output_loading_info=True, **options)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        schemas.check_words(tokenizer)
         check_complete({*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])})
         model.generation_config = GenerationConfig(**{key: getattr(model.generation_config, key) for key in SYMBOLS})
         model.eval().generate(**tokenizer(["a"], return_tensors="pt"), do_sample=False, max_new_tokens=1)

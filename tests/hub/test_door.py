@@ -191,6 +191,13 @@ def test_a_tokenizers_pattern_that_may_take_forever_is_refused(encoder, pattern)
     assert "tokenizer.json: refused, because its pattern" in refusal(encoder)
 
 
+def test_more_added_tokens_than_can_be_read_in_time_are_refused(encoder):
+    content = json.loads((encoder / "tokenizer.json").read_text())
+    content["added_tokens"] = [{"id": 60 + number, "content": f"t{number}"} for number in range(25_001)]
+    (encoder / "tokenizer.json").write_text(json.dumps(content))
+    assert "tokenizer.json: refused, because it has more than 25,000 parts or added tokens" in refusal(encoder)
+
+
 def test_the_patterns_of_known_tokenizers_come_in(encoder):
     gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
     llama = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"

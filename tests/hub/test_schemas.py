@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.encoder_folders import word_tokenizer
 
 from workbench.hub import schemas
 
@@ -109,6 +110,13 @@ def test_sizes_and_types_that_no_model_has_are_refused_by_name(fields):
     assert "\n" not in str(no.value) and len(str(no.value)) < 300
 
 
+def test_names_of_labels_are_texts_numbered_from_0():
+    assert check(id2label={"0": 5, "1": "x"})["id2label"] == {"0": "5", "1": "x"}
+    for numbers in (["1", "2"], ["0", "2"], ["-1", "0"], ["a"]):
+        with pytest.raises(ValueError, match="'id2label' has the numbers"):
+            check(id2label=dict.fromkeys(numbers, "x"))
+
+
 def test_a_family_that_an_old_config_does_not_tell_is_told_by_the_name():
     old = {"hidden_size": 8}
     for name, family in (("emily/Bio_ClinicalBERT", "bert"), ("x/xlm-roberta-base", "xlm-roberta")):
@@ -130,6 +138,8 @@ def test_a_family_that_an_old_config_does_not_tell_is_told_by_the_name():
         ({"chat_template": [{"name": "../../x", "template": ""}]}, "would be saved outside"),
         ({"chat_template": ["../x"]}, "would be saved outside"),
         ({"added_tokens_decoder": [1]}, "'added_tokens_decoder'"),
+        ({"added_tokens_decoder": {str(number): {} for number in range(20_001)}}, "'added_tokens_decoder'"),
+        ({"tokenizer_class": "TransfoXLTokenizer"}, "'tokenizer_class' TransfoXLTokenizer reads a pickled file"),
     ],
 )
 def test_a_tokenizers_config_opens_nothing_else(fields, says):
@@ -158,6 +168,7 @@ def test_a_tokenizers_paths_of_where_it_was_saved_are_dropped():
         ({"r": 10**9}, "'r'"),
         ({"r": -1}, "'r'"),
         ({"bottleneck_size": 10**9}, "'bottleneck_size'"),
+        ({"peft_type": "VBLORA", "num_vectors": 10**9}, "'num_vectors'"),
         ({"layers_to_transform": [10**6]}, "'layers_to_transform'"),
         ({"target_modules": r"(.*a)*b"}, "'target_modules'"),
         ({"target_modules": r"(.+)+$"}, "'target_modules'"),
@@ -214,3 +225,13 @@ def test_a_generation_config_stays_in_bounds(fields):
 def test_what_a_check_returns_is_plain_json():
     for content in (check(), check_adapter(), check_tokenizer(tokenizer_class="X")):
         assert json.loads(json.dumps(content)) == content
+
+
+def test_a_tokenizer_knows_more_than_its_special_symbols():
+    """Without its files, transformers 5 makes one that does not, and one class's reader returns no tokenizer at all."""
+    tokenizer = word_tokenizer()
+    schemas.check_words(tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"w{index}" for index in range(2, 60)]})
+    for nothing in (tokenizer, True):
+        with pytest.raises(ValueError, match="no tokenizer that knows any word"):
+            schemas.check_words(nothing)

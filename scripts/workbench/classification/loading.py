@@ -20,6 +20,7 @@ from workbench.hub.fetch import (
     read_config,
     reading,
 )
+from workbench.hub.schemas import check_words
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 from workbench.runs.results import RunResults
 from workbench.strategies.adapters_library import check_adapters_library
@@ -87,6 +88,7 @@ def tokenizer_of(name: str, folder: str, trust_remote_code: bool):
 
     with loading(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        check_words(tokenizer)
     if tokenizer.pad_token is None:
         raise UserError(f"{name}: its tokenizer has no symbol for padding; give an encoder, such as bert-base-uncased")
     return tokenizer

@@ -224,6 +224,29 @@ def check_report(name: str, report: dict, new: tuple[str, ...] = ()) -> None:
         raise UserError(f"{name}: the config has fewer layers than the weights, which have {min(layers)}")
 
 
+def check_loads(name: str) -> None:
+    """UserError unless the model in a folder loads, with all its weights, as for whoever downloads it.
+
+    One that brings an architecture of its own cannot be tried: its code would run.
+    """
+    with refusals(name):
+        source = door.read_object(door.regular(Path(name) / "config.json"))
+    if "auto_map" in source and source.get("model_type") not in OUR_TYPES:
+        return
+    folder = fetch_model(name)
+    import transformers
+
+    import custom_models  # noqa: F401, registers our architectures
+
+    config = read_config(folder)
+    is_classifier = any("ForSequenceClassification" in kind for kind in config.get("architectures") or ())
+    writer = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
+    auto_class = getattr(transformers, "AutoModelForSequenceClassification" if is_classifier else writer)
+    with loading(name, folder):
+        _, report = auto_class.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+    check_report(name, report)
+
+
 def check_vocabulary(name: str, model, tokenizer) -> None:
     """UserError if the tokenizer has symbols that the model has no embedding of."""
     rows = getattr(model.get_input_embeddings(), "num_embeddings", sys.maxsize)
@@ -250,7 +273,8 @@ def portable_tokenizer(folder: Path) -> dict[str, bytes]:
     path = folder / "tokenizer_config.json"
     if not path.is_file():
         return {}
-    config = json.loads(path.read_text(encoding="utf-8"))
+    with refusals(str(folder)):
+        config = door.read_object(door.regular(path), path.name)
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
     if isinstance(config.get("extra_special_tokens"), list):

@@ -27,11 +27,15 @@ FORBIDDEN = frozenset(
 FORBIDDEN_METHODS = ("CARTRIDGE", "MULTITASK_PROMPT_TUNING", "SHADOW", "XLORA")
 # A model that returns tuples is none that we read answers of.
 WISHES = ("return_dict", "use_return_dict", "torchscript")
+# What reads its vocabulary from a pickled file, as a tokenizer and as a model.
+PICKLING = ("TransfoXLTokenizer", "transfo-xl")
 EMPTY = (None, False, "", [], {})
 # A tokenizer's files are found by their usual names in the folder; paths of where it was saved may lead elsewhere.
 TOKENIZER_PATHS = re.compile(r".*_file|.*_files")
 LAYERS = re.compile(r"(.*_)?(n_?layers?|layers?|blocks?|block_sizes|block_repeats|depths?|groups|group_num|stages)")
 MOST_LAYERS, MOST_LABELS, LARGEST_INTEGER = 1_000, 100_000, 10_000_000
+# transformers 4.57 takes time quadratic in their number: 1.5 s for 20,000.
+MOST_ADDED_TOKENS = 20_000
 # Numbers that count nothing: seeds, bases of rotary positions, and the like.
 UNBOUNDED = re.compile(r".*(seed|theta|_base|_id|_ids|max_length|total_step|max_bias|min|max)")
 # What a generation may do of itself.
@@ -81,7 +85,7 @@ class TokenizerConfig(Content):
     tokenizer_class: Name | None = None
     model_max_length: Annotated[int | float, Field(gt=0)] | None = None
     model_input_names: list[str] | None = None
-    added_tokens_decoder: dict[str, dict] | None = None
+    added_tokens_decoder: dict[str, dict] | None = Field(None, max_length=MOST_ADDED_TOKENS)
     padding_side: Literal["left", "right"] | None = None
     truncation_side: Literal["left", "right"] | None = None
     auto_map: dict[str, str | list[str | None]] | list[str | None] | None = None
@@ -154,8 +158,7 @@ def check_model_config(
     check_symbols(content)
     if content.get("model_type") is None:
         content = {**content, "model_type": family_of(name)}
-    check_labels(content.get("id2label"))
-    return without_wishes(content)
+    return without_wishes(with_labels(content))
 
 
 def check_generation_config(content: dict) -> dict:
@@ -196,6 +199,8 @@ def check_adapter_config(content: dict, is_remote: bool) -> dict:
         raise ValueError(f"refused, because 'peft_type' {content['peft_type']} opens other files than the adapter's")
     check_auto_mapping(content.get("auto_mapping"))
     check_base(content.get("base_model_name_or_path"), is_remote)
+    for key, value in numbers(content):
+        check_size(key, value)
     for name in ("target_modules", "exclude_modules", "feedforward_modules"):
         check_pattern(name, content.get(name))
     # What some methods load while they are trained, they do not load for inference.
@@ -259,6 +264,8 @@ def check_keys(content: dict) -> None:
             is_refused = key in FORBIDDEN and value not in EMPTY
         if is_refused:
             raise ValueError(f"refused, because its '{key}' could run code that you did not ask for")
+        if key in ("model_type", "tokenizer_class") and value in PICKLING:
+            raise ValueError(f"refused, because its '{key}' {value} reads a pickled file")
 
 
 def check_own_code(content: dict, is_ours: bool, trust_remote_code: bool, consent: str) -> None:
@@ -307,12 +314,16 @@ def check_symbols(content: dict) -> None:
             raise ValueError(f"'{key}' is {ascii(value)[:80]}, where a number of the vocabulary belongs")
 
 
-def check_labels(names: dict | None) -> None:
-    """ValueError unless a classifier's names are numbered from 0."""
-    if names and set(names) != {str(number) for number in range(len(names))}:
+def with_labels(content: dict) -> dict:
+    """The config with the names of a classifier's labels as texts; ValueError unless they are numbered from 0."""
+    names = content.get("id2label")
+    if not names:
+        return content
+    if set(names) != {str(number) for number in range(len(names))}:
         raise ValueError(
             f"'id2label' has the numbers {', '.join([*names][:5])[:60]}: they go from 0 to {len(names) - 1}"
         )
+    return {**content, "id2label": {number: str(name) for number, name in names.items()}}
 
 
 def without_wishes(content):
@@ -363,3 +374,12 @@ def check_pattern(key: str, value) -> None:
     parts = value.split(".*")
     if len(parts) > 3 or value.count("(") > 2 or not all(re.fullmatch(r"(\\\.|[\w.|()$^-])*", part) for part in parts):
         raise ValueError(f"refused, because its '{key}' {value[:80]!r} is no simple pattern: list the modules' names")
+
+
+def check_words(tokenizer) -> None:
+    """ValueError unless this is a tokenizer that knows more than its special symbols.
+
+    Without its files, transformers 5 makes one that knows nothing else.
+    """
+    if not hasattr(tokenizer, "all_special_ids") or len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise ValueError("it has no tokenizer that knows any word; is a file of it missing?")

@@ -2,6 +2,7 @@
 
 from workbench.errors import UserError
 from workbench.hub.fetch import BROKEN, check_report, check_vocabulary, fetch_model, loading, read_config, reading
+from workbench.hub.schemas import check_words
 
 # What decides where an answer begins and ends; all else that a stranger's generation_config.json sets is ours to set.
 SYMBOLS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "max_length")
@@ -33,6 +34,7 @@ def load_translator(name: str, trust_remote_code: bool = False):
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        check_words(tokenizer)
     check_report(name, report)
     check_vocabulary(name, model, tokenizer)
     with reading(name, BROKEN):
