@@ -36,6 +36,7 @@ def main() -> None:
 
     from tqdm import tqdm
 
+    from workbench.arguments import convert_options
     from workbench.classification.batches import TextCollator, encode_examples
     from workbench.classification.loading import load_classifier
     from workbench.data.arguments import TaskArguments
@@ -50,7 +51,8 @@ def main() -> None:
     config = read_run_config(arguments.run)
     model, tokenizer = load_classifier(arguments.run, arguments.trust_remote_code)
     layers = ablation.adapted_layers(model)
-    data = load_task(TaskArguments(**{item.name: config.get(item.name) for item in fields(TaskArguments)}))
+    asked = {item.name: config[item.name] for item in fields(TaskArguments) if item.name in config}
+    data = load_task(TaskArguments(**convert_options(TaskArguments, asked)))
     examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
     if arguments.max_examples is not None:
         examples = Random(0).sample(examples, min(arguments.max_examples, len(examples)))
