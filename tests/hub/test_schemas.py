@@ -98,11 +98,14 @@ def test_our_own_auto_map_runs_nothing_and_others_name_classes():
         {"model_type": ["bert"]},
         {"architectures": "BertModel"},
         {"id2label": [1]},
+        {"eos_token_id": "x"},
+        {"pad_token_id": []},
+        {"encoder_config": {"num_hidden_layers": 2, "eos_token_id": 1.5}},
         {"id2label": {str(index): "x" for index in range(100_001)}},
     ],
 )
 def test_sizes_and_types_that_no_model_has_are_refused_by_name(fields):
-    with pytest.raises(ValueError, match=f"'({'|'.join([*fields, 'num_hidden_layers'])})' is ") as no:
+    with pytest.raises(ValueError, match=f"'({'|'.join([*fields, 'num_hidden_layers', 'eos_token_id'])})' is ") as no:
         check(**fields)
     assert "\n" not in str(no.value) and len(str(no.value)) < 300
 

@@ -155,6 +155,7 @@ def check_model_config(
     check_own_code(content, content.get("model_type") in ours, trust_remote_code, consent)
     for key, value in numbers(content):
         check_size(key, value)
+    check_symbols(content)
     if content.get("model_type") is None:
         content = {**content, "model_type": family_of(name)}
     return without_wishes(with_labels(content))
@@ -164,6 +165,7 @@ def check_generation_config(content: dict) -> dict:
     """A `generation_config.json` that describes how to decode, in bounds."""
     validate(GenerationConfig, content)
     check_keys(content)
+    check_symbols(content)
     for key, value in numbers(content):
         check_size(key, value)
     return content
@@ -301,6 +303,15 @@ def family_of(name: str) -> str:
         if re.search(rf"(?<![a-z]){family}" if family == "albert" else family, name.lower()):
             return family
     raise ValueError('\'model_type\' is missing: write, say, "model_type": "bert" into it')
+
+
+def check_symbols(content: dict) -> None:
+    """ValueError for a symbol of the vocabulary that is no number, or several."""
+    for key, value in entries(content):
+        parts = value if isinstance(value, list) and value else [value]
+        is_number = all(type(part) is int and part >= -1 for part in parts)
+        if key.endswith("_token_id") and value is not None and not is_number:
+            raise ValueError(f"'{key}' is {ascii(value)[:80]}, where a number of the vocabulary belongs")
 
 
 def with_labels(content: dict) -> dict:

@@ -23,11 +23,9 @@ def load_translator(name: str, trust_remote_code: bool = False):
     if any("ForSequenceClassification" in kind for kind in config.get("architectures") or ()):
         raise UserError(f"{name}: a classifier, not a translator; scripts/classify.py uses it")
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     import custom_models  # noqa: F401, registers our architectures
-
-    from .decoding import greedy_decode
 
     auto_class = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     options = {"trust_remote_code": trust_remote_code}
@@ -39,9 +37,20 @@ def load_translator(name: str, trust_remote_code: bool = False):
         check_words(tokenizer)
     check_report(name, report)
     check_vocabulary(name, model, tokenizer)
-    model.eval()
     with reading(name, BROKEN):
-        kept = {field: getattr(model.generation_config, field) for field in SYMBOLS}
-        model.generation_config = GenerationConfig(**kept)
-        greedy_decode(model, tokenizer(["a"], return_tensors="pt"), max_new_tokens=1)
+        _try_translator(model.eval(), tokenizer)
     return model, tokenizer
+
+
+def _try_translator(model, tokenizer) -> None:
+    """Keeps of the generation's settings only `SYMBOLS`, and translates a letter; raises whatever there is to raise."""
+    from transformers import GenerationConfig
+
+    from .decoding import greedy_decode
+
+    kept, rows = {key: getattr(model.generation_config, key) for key in SYMBOLS}, model.config.vocab_size
+    for key in SYMBOLS[:-1]:
+        if isinstance(kept[key], int) and not 0 <= kept[key] < rows:
+            raise ValueError(f"its {key} is {kept[key]}, of {rows} symbols")
+    model.generation_config = GenerationConfig(**kept)
+    greedy_decode(model, tokenizer(["a"], return_tensors="pt"), max_new_tokens=1)
