@@ -140,7 +140,7 @@ def lies(head: dict) -> dict[str, dict | bytes]:
 NAMES = list(lies({"a": {"data_offsets": [0, 4], "shape": [1]}, "b": {"data_offsets": [4, 8], "shape": [1]}}))
 
 
-@each({name: name for name in NAMES}, "classifier", may_load={"no format"})
+@each({name: name for name in NAMES}, "classifier", may_load={"no format", "another format"})
 def header_that_lies(folder: Path, name: str) -> None:
     path = weights_of(folder)
     with_header(path, lies(header(path))[name])
