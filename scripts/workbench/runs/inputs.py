@@ -34,7 +34,9 @@ def find_changed_input(folder: Path, options: dict) -> str | None:
     try:
         earlier = read_json(path) if os.path.lexists(path) else {}
     except UserError as error:
-        raise UserError(f"{error}; nobody knows on which data this run began: choose another folder") from error
+        raise UserError(
+            f"{path}: damaged, so that nobody knows on which data this run began; choose another folder"
+        ) from error
     now = digest_inputs(options)
     return next((name for name in earlier if name in now and earlier[name] != now[name]), None)
 
