@@ -159,9 +159,9 @@ def test_a_bad_training_file_is_one_line_and_nothing_is_written(call, tmp_path, 
         (["--preset", "huge"], "preset: unknown value 'huge'; choose one of default, notebook"),
         (["--learning_rat", "1"], "unknown option 'learning_rat'; did you mean 'learning_rate'?"),
         (["--hidden_size", "33"], "hidden_size 33 is not a multiple of 2 heads"),
-        (["--train_batch_size", "0"], "train_batch_size is 0"),
-        (["--num_train_epochs", "many"], "invalid float value: 'many'"),
-        (["--optim", "sgdd"], "TrainingArguments refuses these options"),
+        (["--train_batch_size", "0"], "train_batch_size: 0; give a whole number from 1"),
+        (["--num_train_epochs", "many"], "num_train_epochs: 'many'; give a number above 0"),
+        (["--optim", "sgdd"], "optim: unknown value 'sgdd'; did you mean 'sgd'?; choose one of"),
     ],
 )
 def test_a_bad_option_is_one_line(call, pair_file, tmp_path, arguments, says):

@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from workbench.errors import UserError
-from workbench.files import write_whole
+from workbench.files import file_size, read_limited, write_whole
 from workbench.processes import is_main_process
 from workbench.termination import Patience
 
@@ -20,6 +20,7 @@ from .metrics import diverged_loss
 
 WHOLE_FILE = "whole.json"
 BLOCK = 1 << 20
+MOST_STATE = 100_000_000  # bytes of a JSON file in a checkpoint
 # Several processes without an accelerator load a checkpoint onto "cpu:0", a place that torch.load has no rule for.
 torch.serialization.register_package(
     100, lambda storage: None, lambda storage, place: storage if place.startswith("cpu:") else None
@@ -145,18 +146,20 @@ def find_fault(checkpoint: Path) -> str | None:
     for name, size in sizes.items():
         path = checkpoint / name
         try:
-            if path.stat().st_size != size or (name in sums and _checksum(path) != sums[name]):
+            if file_size(path) != size or (name in sums and _checksum(path) != sums[name]):
                 return f"{name} is damaged"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
+        except UserError:
+            return f"{name} is missing, or not a file"
     return None
 
 
 def _read_json(path: Path) -> dict | None:
     """A JSON object; None where there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = json.loads(read_limited(path, MOST_STATE))
+    except (UserError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -3,15 +3,17 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from workbench.arguments import option_values
 from workbench.errors import UserError
 from workbench.files import write_whole
 from workbench.processes import is_main_process
 
 from .claims import LOCK_FILE, claim
 from .inputs import INPUTS_FILE, check_inputs, digest_inputs, existing_paths
+from .leftovers import foreign_file
 
 CONFIG_FILE = "config.yaml"
 # Options that may differ between a run and its continuation.
@@ -83,13 +85,22 @@ def _check_existing(folder: Path, resolved: dict, arguments) -> None:
 
 
 def delete_run(folder: Path, options: dict) -> None:
-    """Empties a run's folder; UserError if what one of the options names, or the present directory, lies in it."""
+    """Empties a run's folder.
+
+    Raises:
+        UserError: what one of the options names, the present directory, or a file that is not a run's lies in it.
+    """
     folder = folder.resolve()
     if folder in (here := Path.cwd().resolve(), *here.parents):
         raise UserError(f"{folder}: would be deleted, with the directory that you are in")
     for name, path in existing_paths(options):
         if folder in (path.resolve(), *path.resolve().parents):
             raise UserError(f"{folder}: would be deleted, and {name} is in it: {path}; choose another --output_dir")
+    stray = foreign_file(folder)
+    if stray is not None:
+        raise UserError(
+            f"{folder}: would be deleted, with {stray}, which is not a run's; move it, or choose another folder"
+        )
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -116,9 +127,25 @@ def has_weights(folder: Path) -> Iterator[Path]:
 
 def read_run_config(folder: str | Path) -> dict:
     """The resolved options of the run in `folder`."""
-    from workbench.arguments import read_recipe
+    from workbench.recipes import read_recipe
+
+    from .schema import check_plain
 
     path = Path(folder) / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"{folder}: not a run's folder; it has no {CONFIG_FILE}")
-    return read_recipe(str(path))
+    config = read_recipe(str(path))
+    check_plain(config, str(path))
+    return config
+
+
+def read_run_options(folder: str | Path, arguments_class: type, names: Collection[str]) -> dict[str, object]:
+    """The named options of the run in `folder`, held against what a script takes; its defaults where none is told."""
+    values, config = option_values(arguments_class), read_run_config(folder)
+    defaults = arguments_class()
+    try:
+        return {
+            name: values[name].read(name, config[name]) if name in config else getattr(defaults, name) for name in names
+        }
+    except UserError as error:
+        raise UserError(f"{Path(folder) / CONFIG_FILE}: {error}") from error

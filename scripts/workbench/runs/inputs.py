@@ -1,7 +1,6 @@
 """What a run is made from: the files and models that its options name, and whether they are still what they were."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -9,6 +8,9 @@ from pathlib import Path
 
 from workbench.data.known_tasks import TASKS
 from workbench.errors import UserError
+from workbench.files import file_size
+
+from .schema import read_json
 
 INPUTS_FILE = "inputs.json"
 # Options that name models or adapters: a folder, or a name on the Hub.
@@ -30,11 +32,11 @@ def find_changed_input(folder: Path, options: dict) -> str | None:
     """The first of the run's inputs that is not what it was, by option or path; None if all are or it did not say."""
     path = folder / INPUTS_FILE
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError:
-        earlier = None
-    if not isinstance(earlier, dict):
-        raise UserError(f"{path}: damaged, so that nobody knows on which data this run began; choose another folder")
+        earlier = read_json(path) if os.path.lexists(path) else {}
+    except UserError as error:
+        raise UserError(
+            f"{path}: damaged, so that nobody knows on which data this run began; choose another folder"
+        ) from error
     now = digest_inputs(options)
     return next((name for name in earlier if name in now and earlier[name] != now[name]), None)
 
@@ -106,5 +108,6 @@ def _digest_all(paths: list[Path]) -> str:
 @cache
 def _digest(path: Path, size: int, modified: int) -> str:
     """Of a file as it is; a study asks for the same one before each of its runs."""
+    file_size(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,10 +20,10 @@ import sys
 import time
 from pathlib import Path
 
-from workbench.arguments import read_recipe
 from workbench.errors import UserError
 from workbench.files import write_whole
 from workbench.locks import take_lock, wait_for_lock
+from workbench.recipes import read_recipe
 from workbench.runs.claims import claim, release
 from workbench.runs.folder import CONFIG_FILE, FREE_OPTIONS, delete_run, read_run_config
 from workbench.runs.inputs import check_inputs
@@ -112,9 +112,17 @@ def _command(script: Path, cell: Cell, study: Path, launcher: str) -> list[str]:
 
     recipe = study / CELLS_FOLDER / f"{cell.name}.yaml"
     write_whole(recipe, yaml.safe_dump(cell.options, sort_keys=False, allow_unicode=True))
-    start = shlex.split(launcher) or [sys.executable]
+    start = split_launcher(launcher) or [sys.executable]
     folder = ["--output_dir", str(study / cell.name), "--resume_from_checkpoint"]
     return [*start, str(script), "--config", str(recipe), *folder]
+
+
+def split_launcher(launcher: str) -> list[str]:
+    """The words of the command that starts a run; UserError for a quotation that does not end."""
+    try:
+        return shlex.split(launcher)
+    except ValueError as error:
+        raise UserError(f"launcher: {launcher[:60]} cannot be read as a command: {error}") from error
 
 
 def last_error(text: str) -> str:
@@ -140,8 +148,7 @@ def duration(seconds: float) -> str:
 
 def _open_study(arguments: StudyArguments) -> Path:
     study = Path(arguments.output_dir)
-    if arguments.seeds < 1:
-        raise UserError(f"seeds: {arguments.seeds} runs per setting; give 1 or more")
+    split_launcher(arguments.launcher)
     if study.exists() and not study.is_dir():
         raise UserError(f"{study}: a file; --output_dir is a folder")
     if study.exists() and any(study.iterdir()):
