@@ -384,7 +384,9 @@ def from_arrow(path: str, content) -> Table:
 
     header = name_all(path, content.column_names)
     notes: list[str] = []
-    columns, names = arrow.to_columns(path, content.rename_columns(header), notes)
+    # Renaming loses what the schema says of the columns.
+    content = content if header == content.column_names else content.rename_columns(header)
+    columns, names = arrow.to_columns(path, content, notes)
     return Table(path, header, columns, range(1, len(content) + 1), "row", names, notes)
 
 
