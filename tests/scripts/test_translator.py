@@ -316,11 +316,12 @@ def test_a_truncated_checkpoint_is_passed_over_with_a_line(pair_file, call, tmp_
 
 
 def test_a_training_that_diverges_ends_in_one_line_each_time(pair_file, call, tmp_path):
-    options = ["--train_file", pair_file, *FAST, "--learning_rate", 1e30, "--max_grad_norm", 0, "--num_train_epochs", 3]
+    wild = ["--learning_rate", 100, "--weight_decay", 100, "--lr_scheduler_type", "constant"]
+    options = ["--train_file", pair_file, *FAST, *wild, "--num_train_epochs", 12]
     for more in ([], ["--resume_from_checkpoint"]):
         code, printed = call("train_translator", *options, "--output_dir", tmp_path / "run", *more)
         said = printed.err.splitlines()[-1]
-        assert code == 2 and said.startswith("error: training has diverged: eval_loss is nan"), printed.err
+        assert code == 2 and said.startswith("error: training has diverged: eval_loss is "), printed.err
         assert not (tmp_path / "run" / "results.json").exists()
 
 
