@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -60,6 +61,7 @@ class WholeCheckpoints(TrainerCallback):
             self.patience.take_time()
 
     def on_save(self, args, state, control, **kwargs):
+        PartialState().wait_for_everyone()  # each of several processes writes a file of its own
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             sizes = _file_sizes(folder)
