@@ -16,6 +16,7 @@ from itertools import combinations
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.values import BATCH, LENGTH
 
 
 @dataclass
@@ -31,8 +32,10 @@ class ClassifyArguments:
     pair_column: str | None = option(None, "the file's column of second texts, if its header does not tell")
     label_column: str | None = option(None, "the file's column of labels, if its header does not tell")
     only_differences: bool = option(False, "show only the texts on which the runs differ")
-    max_length: int | None = option(None, "tokens per example (default: as in training, or what the model takes)")
-    batch_size: int = option(64, "texts per batch")
+    max_length: int | None = option(
+        None, "tokens per example (default: as in training, or what the model takes)", **LENGTH
+    )
+    batch_size: int = option(64, "texts per batch", **BATCH)
     trust_remote_code: bool = option(False, "run the code that a Hub repository brings, if it is not igpay's")
 
 
@@ -76,7 +79,7 @@ def main() -> None:
 
 def show_table(examples: list[dict], answers: dict[str, list], labels: list | None, only_differences=False) -> None:
     """A row for each text, with the right label where it is known, each run's answer, and whether they differ."""
-    from workbench.classification.predict import one_line
+    from workbench.escapes import one_line
 
     kinds = [name for name in ("text", "pair") if name in examples[0]]
     print("\t".join([*kinds, *(["label"] if labels else []), *answers, *(["differ"] if len(answers) > 1 else [])]))
@@ -121,21 +124,13 @@ def tell_scores(answers: dict[str, list], labels: list, classes: list[str]) -> N
 
 
 def check_arguments(arguments: ClassifyArguments) -> None:
-    """UserError for options that exclude each other, or are no text."""
-    from workbench.data.tables import check_unicode
-
+    """UserError for options that exclude each other."""
     if arguments.text is not None and arguments.file is not None:
         raise UserError("give text or --file, not both")
     if arguments.pair is not None and arguments.file is not None:
         raise UserError("--pair is for a text given here; second texts in the file are named with --pair_column")
     if arguments.label_column is not None and arguments.file is None:
         raise UserError("--label_column is of a --file")
-    if arguments.batch_size < 1:
-        raise UserError("--batch_size is at least 1")
-    for name in ("model", "text", "pair"):
-        check_unicode(getattr(arguments, name) or "", name)
-    for name in arguments.compare:
-        check_unicode(name, "compare")
 
 
 def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[str]) -> list[dict[str, str]]:
@@ -169,9 +164,9 @@ def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[st
 
 def read_lines() -> list[str]:
     """Standard input's lines; UserError names the line that is no UTF-8."""
-    from workbench.data.tables import decode_text, split_lines
+    from workbench.data.tables import decode_lines, lines_of
 
-    return split_lines(decode_text(sys.stdin.buffer.read(), "standard input"))
+    return list(lines_of(decode_lines(sys.stdin.buffer, "standard input")))
 
 
 def show_one(answer) -> None:

@@ -23,7 +23,9 @@ class ConvertArguments:
     """The adapter, and what it becomes."""
 
     source: str = option("", "folder or Hub repository of the adapter or fusion to convert", positional=True)
-    target: str = option("", "folder to write; new or empty, unless --overwrite_output_dir", positional=True)
+    target: str = option(
+        "", "folder to write; new or empty, unless --overwrite_output_dir", positional=True, output="folder"
+    )
     to: str | None = option(None, "the format to write (default: the other one)", choices=FORMATS)
     name: str | None = option(None, "its name in AdapterHub's format (default: that of the source's folder)")
     with_head: bool = option(True, "convert the prediction head too, if there is one")

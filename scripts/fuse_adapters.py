@@ -38,7 +38,7 @@ class FusionStudyArguments(StudyArguments, ClassifierArguments):
         False, "fuse the task's own adapter of the same seed too, as Pfeiffer et al. 2021 do; its data then count twice"
     )
     seeds: int = option(3, "runs per strategy, with the seeds that follow the first")
-    strategy_options: dict = option(dict, "in a recipe: strategy -> options of its runs alone")
+    strategy_options: dict[str, dict] = option(dict, "in a recipe: strategy -> options of its runs alone")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKBENCH = ROOT / "scripts" / "workbench"
 # From the ground up: a room imports from the floors below it, and subjects share a floor without meeting.
 FLOORS = (
-    {"errors", "arguments", "files", "processes"},
+    {"errors", "termination", "arguments", "values", "recipes", "escapes", "files", "locks", "processes"},
     {"data"},
     {"runs"},
     {"studies", "hub"},

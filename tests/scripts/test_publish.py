@@ -165,15 +165,21 @@ def _truncate(folder):
     ("change", "says"),
     [
         (_drop("model.safetensors"), "no weights (model.safetensors)"),
-        (_drop("results.json"), "results.json: cannot read these results"),
+        (_drop("results.json"), "results.json: no such file"),
         (_drop("layers_piglatin.py"), "import"),
         (_drop("modeling_piglatin.py"), "modeling_piglatin.py is missing"),
         (_stray_import, "import numpy: this import does not travel"),
         (_truncate, "config.json: cannot be read"),
         (_results(metrics={"test": {"word_accuracy": 0.5}}), "no metrics.test.cer"),
         (_results(metrics={"validation": {"loss": 1}}), "no metrics.test.word_accuracy"),
-        (_results(metrics={"test": {"word_accuracy": None, "cer": 0.1}}), "word_accuracy of seed 0 is None"),
-        (_results(metrics={"test": {"word_accuracy": float("nan"), "cer": 0.1}}), "is nan, no number"),
+        (
+            _results(metrics={"test": {"word_accuracy": None, "cer": 0.1}}),
+            "metrics.test.word_accuracy: input should be a valid number",
+        ),
+        (
+            _results(metrics={"test": {"word_accuracy": float("nan"), "cer": 0.1}}),
+            "metrics.test.word_accuracy: a number that is not finite",
+        ),
         (_results(schema=99), "schema 99 is newer"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,40 @@ def test_evaluation_by_steps_keeps_the_best_weights_and_goes_on(tmp_path, table,
     assert code == 0 and (again["curve"], again["best_step"]) == (facts["curve"], facts["best_step"])
 
 
+@pytest.mark.slow
+def test_a_stream_is_learned_and_goes_on_where_it_was(tmp_path, table, encoder, call):
+    header, *rows = table.read_text().splitlines(keepends=True)
+    for name, part in {"train": rows[60:], "held": rows[:60]}.items():
+        (tmp_path / f"{name}.csv").write_text("".join([header, *part]))
+    arguments = ["--train_file", tmp_path / "train.csv", "--validation_file", tmp_path / "held.csv", "--streaming"]
+    arguments += ["--model_name_or_path", encoder, *FAST, "--max_steps", 40, "--eval_steps", 10]
+    code, told = call("train_classifier", *arguments, "--output_dir", tmp_path / "whole")
+    assert code == 0, told.err
+    code, _ = call("train_classifier", *arguments, "--output_dir", tmp_path / "run")
+    # Back to where it was after 30 steps, in the second pass over the rows.
+    shutil.rmtree(tmp_path / "run" / "checkpoint-40")
+    (tmp_path / "run" / "results.json").unlink()
+    code, _ = call("train_classifier", *arguments, "--output_dir", tmp_path / "run", "--resume_from_checkpoint")
+    whole, resumed = (RunResults.read(tmp_path / name) for name in ("whole", "run"))
+    assert code == 0 and resumed.metrics == whole.metrics and whole.metrics["validation"]["accuracy"] > 0.9
+    assert resumed.facts["curve"] == whole.facts["curve"] and whole.splits == {"train": 640, "validation": 60}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--max_steps", -1], "streaming: give --max_steps"),
+        (["--class_weights"], "class_weights: not with streaming"),
+        (["--eval_strategy", "epoch"], "eval_strategy: with streaming, steps"),
+    ],
+)
+def test_what_a_stream_cannot_have_is_one_line(tmp_path, table, encoder, call, arguments, said):
+    given = ["--train_file", table, "--validation_file", table, "--streaming", "--max_steps", 5, *arguments]
+    code, told = call("train_classifier", "--model_name_or_path", encoder, "--output_dir", tmp_path / "run", *given)
+    assert code == 2 and told.err.startswith("error: ") and told.err.count("\n") == 1 and said in told.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluations_and_checkpoints_that_do_not_fit_are_one_line(tmp_path, table, encoder, call):
     arguments = ["--train_file", table, "--model_name_or_path", encoder, *FAST, "--output_dir", tmp_path / "run"]
     code, told = call("train_classifier", *arguments, "--eval_strategy", "steps", "--save_strategy", "epoch")
@@ -286,10 +321,10 @@ def test_mistakes_are_one_line(tmp_path, call, encoder, arguments, said):
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("classify", ("w2", "--batch_size", 0), "--batch_size"),
-        ("classify", ("w2", "--max_length", 100_000), "max_length: 100000 tokens; this encoder takes 4 to"),
-        ("ablate_adapters", ("--batch_size", 0), "--batch_size"),
-        ("ablate_adapters", ("--max_examples", 0), "--max_examples"),
+        ("classify", ("w2", "--batch_size", 0), "batch_size: 0; give a whole number from 1"),
+        ("classify", ("w2", "--max_length", 10_000), "max_length: 10000 tokens; this encoder takes 4 to"),
+        ("ablate_adapters", ("--batch_size", 0), "batch_size: 0; give a whole number from 1"),
+        ("ablate_adapters", ("--max_examples", 0), "max_examples: 0; give a whole number from 1"),
     ],
 )
 def test_sizes_that_cannot_be_are_one_line(trained, call, name, arguments, said):

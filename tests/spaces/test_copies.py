@@ -13,13 +13,18 @@ WHOLE_MARK = re.compile(r"# The same as (\S+)\n")
 COPIES = {
     ("classifier/loading.py", "LAST_LINEAR"),
     ("classifier/classification.py", "positions"),
+    ("classifier/cards.py", "FORMULA"),
+    ("classifier/cards.py", "NUMBER"),
+    ("classifier/cards.py", "NUMERIC"),
+    ("classifier/cards.py", "one_line"),
+    ("classifier/cards.py", "spreadsheet_cell"),
     ("classifier/reading.py", "PAIR_NAMES"),
     ("classifier/reading.py", "TEXT_NAMES"),
     ("classifier/reading.py", "LABEL_NAMES"),
     ("translator/translation.py", "WORD"),
 }
-DOOR = {f"scripts/workbench/hub/{name}.py" for name in ("door", "schemas", "sizes")}
-PIGLATIN = {f"custom_models/{name}_piglatin.py" for name in ("configuration", "layers", "modeling")}
+DOOR = [f"scripts/workbench/hub/{name}.py" for name in ("door", "schemas", "sizes")]
+PIGLATIN = [f"custom_models/{name}_piglatin.py" for name in ("configuration", "layers", "modeling")]
 # Files that are copied whole, with the mark as their first line.
 WHOLE = {f"{space}/{Path(source).name}": source for space in ("classifier", "translator") for source in DOOR}
 WHOLE |= {f"translator/piglatin/{Path(source).name}": source for source in PIGLATIN}

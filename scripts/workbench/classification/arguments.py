@@ -8,6 +8,7 @@ from workbench.data.known_tasks import Task, find_task
 from workbench.hub.push import PushArguments
 from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import find_strategy
+from workbench.values import LENGTH, SEEDS
 
 from .intermediate import IntermediateArguments
 
@@ -19,8 +20,12 @@ class ClassifierArguments(
     """This training: length of the texts, seeds, and what else it writes."""
 
     output_dir: str = option("runs/classifier", "folder of this run: model, results.json, config.yaml, figures")
-    seeds: int = option(1, "train so many times, with the seeds that follow the first, and tell mean and deviation")
-    max_length: int | None = option(None, "tokens per example; what is longer is cut off (default: 128, for imdb 512)")
+    seeds: int = option(
+        1, "train so many times, with the seeds that follow the first, and tell mean and deviation", **SEEDS
+    )
+    max_length: int | None = option(
+        None, "tokens per example; what is longer is cut off (default: 128, for imdb 512)", **LENGTH
+    )
     num_train_epochs: float = option(10.0, "passes over the training split; the best one on validation counts")
     train_batch_size: int = option(32, "examples per optimiser step, over all processes together")
     eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")
@@ -33,6 +38,11 @@ class ClassifierArguments(
     adam_beta2: float = option(0.999, "Adam's second moment decay")
     class_weights: bool = option(False, "weigh each example by the rarity of its class")
     predict: str | None = option(None, "a file of new texts to write the answers for, into predictions.tsv")
+    streaming: bool = option(
+        False,
+        "read the training split as it is needed, never whole: takes --train_file, --validation_file and --max_steps",
+        advanced=True,
+    )
     submission: bool = option(False, "write the GLUE server's file for the task's unlabelled test split")
 
 

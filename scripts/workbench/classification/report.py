@@ -4,10 +4,11 @@ from pathlib import Path
 
 from workbench.data.tasks import TaskData
 from workbench.errors import UserError
+from workbench.escapes import one_line
 from workbench.runs.figures import plot_confusion, plot_curves
 
 from .classwise import class_table, describe_scores, majority_class, majority_scores
-from .predict import one_line, predict_logits, write_predictions, write_submission
+from .predict import predict_logits, write_predictions, write_submission
 from .scoring import answers, logits_of
 
 
@@ -29,9 +30,10 @@ def describe_start(arguments, data: TaskData, parameters: dict[str, int], train)
         train: what `encode_examples` made of the training split.
     """
     share = parameters["trainable"] / parameters["total"]
-    sizes = ", ".join(f"{len(split):,} {name}" for name, split in data.splits.items())
+    whole = {name: split for name, split in data.splits.items() if not (data.streams and name == "train")}
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in whole.items())
     classes = "a number" if data.task.is_regression else f"{len(data.label_names)} classes"
-    full = sum(length == arguments.max_length for length in train["length"][:])
+    full = 0 if data.streams else sum(length == arguments.max_length for length in train["length"][:])
     cut = f"; about {full:,} training texts are cut off at {arguments.max_length} tokens" if full else ""
     return (
         f"{arguments.strategy} on {data.task.name}: {parameters['trainable']:,} of {parameters['total']:,} parameters "
@@ -78,11 +80,12 @@ def write_outcomes(folder: Path, data: TaskData, outcomes: dict) -> None:
 def score_majority(data: TaskData, outcomes: dict) -> dict[str, dict]:
     """Split -> the scores of always answering the commonest class of the training split; {} for numbers.
 
-    Under `class` stands its name.
+    Of a training split that streams, nobody counts the classes: it is the commonest of validation. Under `class` stands
+    its name.
     """
     if data.task.is_regression:
         return {}
-    common = majority_class(list(data.splits["train"]["label"]))
+    common = majority_class(list(data.splits["validation" if data.streams else "train"]["label"]))
     scores = {
         split: majority_scores(common, outcome.label_ids.tolist(), data.task.metrics)
         for split, outcome in outcomes.items()
@@ -99,7 +102,8 @@ def print_scores(
         print(f"{split.capitalize()} split, {len(data.splits[split]):,} examples: {describe_scores(scores)}")
         if majority:
             common = one_line(majority["class"])
-            print(f"  always '{common}', commonest in training: {describe_scores(majority[split])}")
+            where = "validation" if data.streams else "training"
+            print(f"  always '{common}', commonest in {where}: {describe_scores(majority[split])}")
     if majority:
         split = reported_split(outcomes)
         given = answers(logits_of(outcomes[split]), False)

@@ -20,13 +20,17 @@ from .arguments import ClassifierArguments
 
 def read_data(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()):
     """The task's data, and the new texts of `--predict`; UserError for options that do not fit them."""
-    from workbench.data import tasks
+    from workbench.data import streams, tasks
     from workbench.data.new_texts import read_texts
     from workbench.strategies.fusion import read_members
 
     from .report import check_submission
 
-    data = tasks.leave_out(tasks.load_task(arguments), held_out)
+    if arguments.streaming:
+        _check_streaming(arguments)
+        data = streams.load_stream(arguments, arguments.seed)
+    else:
+        data = tasks.leave_out(tasks.load_task(arguments), held_out)
     if arguments.submission:
         check_submission(data)
     if arguments.class_weights and data.task.is_regression:
@@ -37,6 +41,17 @@ def read_data(arguments: ClassifierArguments, held_out: frozenset[str] = frozens
         return data, []
     columns = (arguments.text_column, arguments.pair_column)
     return data, read_texts(arguments.predict, *columns, data.task, data.notes)
+
+
+def _check_streaming(arguments: ClassifierArguments) -> None:
+    """UserError for what a training split that is not read whole cannot have: epochs, and shares of its classes."""
+    if arguments.max_steps < 1:
+        raise UserError("streaming: give --max_steps; nobody knows how long a split is that is not read whole")
+    for name in ("class_weights", "lr_decay_per_epoch"):
+        if getattr(arguments, name):
+            raise UserError(f"{name}: not with streaming, for the training split is not read whole")
+    if arguments.extra.get("eval_strategy", "steps") != "steps":
+        raise UserError("eval_strategy: with streaming, steps: the training split has no end that is known")
 
 
 def build_model(arguments: ClassifierArguments, data):
@@ -88,7 +103,7 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     tokenizer, model = build_model(arguments, data)
     training_arguments = make_training_arguments(
         arguments,
-        len(data.splits["train"]),
+        None if data.streams else len(data.splits["train"]),
         metric_for_best_model=data.task.metrics[0],
         greater_is_better=True,
         # A batch counts examples, not tokens: transformers 5 would multiply the loss by the number of processes.
@@ -142,7 +157,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     if not is_main_process():
         return
     metrics = collect_metrics(outcomes, data.task.metrics)
-    sizes = {name: len(examples) for name, examples in splits.items()}
+    seen = trainer.state.global_step * training_arguments.train_batch_size
+    sizes = {name: seen if name == "train" and data.streams else len(splits[name]) for name in splits}
     told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
     told |= {"majority": score_majority(data, outcomes)} | strategy.facts(trainer.model)
     if has_first_stage:

@@ -11,6 +11,8 @@ from workbench.errors import UserError, nearest
 
 from .examples import Examples
 from .known_tasks import Task
+from .limits import MOST_CLASSES
+from .splits import reference
 
 # Labels with fractions and more different values than this are numbers to predict, not names of classes.
 MOST_FRACTIONAL_CLASSES = 10
@@ -21,6 +23,7 @@ WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 DECIMAL_COMMA = re.compile(r"-?[0-9]+(,[0-9]+)?")
 THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+")
 NEARLY_ALL = 0.9  # of the training labels
+MOST_SHOWN = 60  # characters of a label
 
 
 def as_number(label) -> float | None:
@@ -72,7 +75,7 @@ def _with_decimal_points(splits: dict[str, Examples]) -> dict[str, Examples]:
 
     Not if all of them may be thousands, such as '1,250'.
     """
-    train = splits["train"]
+    train = reference(splits)
     rows = numpy.bincount(train.labels, minlength=len(train.values)).tolist()
     found = [
         (str(label), n) for label, n in zip(train.values, rows, strict=True) if DECIMAL_COMMA.fullmatch(str(label))
@@ -115,25 +118,42 @@ def encode_labels(
     numbers = _as_numbers(splits, guessed, notes) if guessed or task.is_regression else None
     if numbers is not None:
         return numbers, []
-    names = list(task.labels or classes or _sorted_names(splits["train"]))
+    names = list(task.labels or classes or _sorted_names(reference(splits)))
     if guessed and guessed_column:
-        _check_guess(guessed_column, names, splits["train"])
+        _check_guess(guessed_column, names, reference(splits))
+    if len(names) > MOST_CLASSES:
+        raise UserError(
+            f"{reference(splits).file}: {len(names):,} classes; at most {MOST_CLASSES:,} are possible; if another "
+            "column has the labels, name it with --label_column"
+        )
     if guessed:
         shown = ", ".join(map(_shown, names[:10])) + (", …" if len(names) > 10 else "")
         notes.append(f"{len(names)} classes: {shown}")
-    ids = _ids_by_name(names, may_be_ids=not guessed)
-    fault = "is not in the training split" if guessed else f"is none of {task.name}'s"
-    to_id = partial(_to_id, ids=ids, names=names, fault=fault)
-    return {name: _encoded(part, to_id, int) for name, part in splits.items()}, names
+    split = "training" if "train" in splits else "validation"
+    fault = f"is not in the {split} split" if guessed else f"is none of {task.name}'s"
+    encode = label_encoder(names, not guessed, fault)
+    return {name: _encoded(part, encode, int) for name, part in splits.items()}, names
+
+
+def label_encoder(names: list[str], may_be_ids: bool, fault: str):
+    """A function of (label, where): the class's id, or, without names, the number that the label is.
+
+    Args:
+        may_be_ids: a label may be a class's number too, where no class is called by a number.
+        fault: what errors say of a label that is none.
+    """
+    if not names:
+        return _to_number
+    return partial(_to_id, ids=_ids_by_name(names, may_be_ids), names=names, fault=fault)
 
 
 def _as_numbers(splits: dict[str, Examples], guessed: bool, notes: list[str]) -> dict[str, Examples] | None:
     """The splits with numbers for labels; None if `guessed` and they look like classes."""
     pointed = _with_decimal_points(splits)
     if guessed:
-        if not looks_like_regression(pointed["train"]):
+        if not looks_like_regression(reference(pointed)):
             return None
-        count = len(set(map(as_number, pointed["train"].values)))
+        count = len(set(map(as_number, reference(pointed).values)))
         notes.append(f"the labels are {count:,} different numbers: a number is predicted (regression)")
     if pointed is not splits:
         notes.append("the labels' commas are read as decimal points: '3,79' as 3.79")
@@ -159,7 +179,7 @@ def _check_guess(column: str, names: list[str], train: Examples) -> None:
 
 def _shown(label) -> str:
     """The beginning of a label, in one line."""
-    return " ".join(str(label).split())[:60]
+    return " ".join(str(label).split())[:MOST_SHOWN]
 
 
 def _sorted_names(examples: Examples) -> list[str]:
@@ -192,6 +212,13 @@ def _to_id(label, where: str, ids: dict[str, int], names: list[str], fault: str)
     found = ids.get(name, ids.get(name.casefold()))
     if found is None:
         raise UserError(
-            f"{where}: the label '{_shown(name)}' {fault}{nearest(name, names)}; there are {', '.join(names)[:200]}"
+            f"{where}: the label '{_shown(name)}' {fault}{_nearest(name, names)}; there are {', '.join(names)[:200]}"
         )
     return found
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    """`nearest` among a few short names; among many long ones it would take minutes."""
+    return (
+        nearest(name, [other for other in names[:1000] if len(other) <= MOST_SHOWN]) if len(name) <= MOST_SHOWN else ""
+    )

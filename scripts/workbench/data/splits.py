@@ -135,25 +135,29 @@ def limit(train: Examples, most: int | None, is_regression: bool, notes: list[st
     return train.select(numpy.sort(stratified_order(train.labels, is_regression)[:most]))
 
 
+def reference(splits: dict[str, Examples]) -> Examples:
+    """The split that says what labels there are: training, or validation where the training split streams."""
+    return splits["train" if "train" in splits else "validation"]
+
+
 def check_splits(splits: dict[str, Examples], names: list[str], is_regression: bool, left_out: list[str] = ()) -> None:
     """UserError for a split with fewer than two examples, one class only, or a held-out class never trained on."""
     told = _told(left_out)
     for split, examples in splits.items():
         if len(examples) < FEWEST:
             raise UserError(f"the {split} split has {len(examples)} example(s); at least {FEWEST} are needed{told}")
-    train = splits["train"]
-    trained = numpy.unique(train.labels)
-    if len(trained) < 2:
-        label = trained[0] if is_regression else names[trained[0]]
-        raise UserError(
-            f"{train.file}: every training label is '{label}'; there is nothing to learn from one class{told}"
-        )
-    if is_regression:
+    first = reference(splits)
+    known = numpy.unique(first.labels)
+    if len(known) < 2:
+        label = known[0] if is_regression else names[known[0]]
+        kind = "training label" if "train" in splits else "label"
+        raise UserError(f"{first.file}: every {kind} is '{label}'; there is nothing to learn from one class{told}")
+    if is_regression or "train" not in splits:
         return
     for split in SPLITS[1:]:
         if split not in splits:
             continue
-        strange = numpy.flatnonzero(~numpy.isin(splits[split].labels, trained))
+        strange = numpy.flatnonzero(~numpy.isin(splits[split].labels, known))
         if len(strange):
             raise UserError(
                 f"{splits[split].where(strange[0])}: the label '{names[splits[split].labels[strange[0]]]}' of the "

@@ -22,7 +22,8 @@ class TaskData:
     Args:
         task: with the columns and labels that were found.
         splits: `datasets.DatasetDict` of "train", "validation" and, where it has labels, "test"; columns "text", "pair"
-            (of tasks about two texts) and "label" (id, or a number for regression).
+            (of tasks about two texts) and "label" (id, or a number for regression); "train" may be a stream, an
+            `IterableDataset`.
         label_names: by id; [] for regression.
         notes: sentences to show once: what was guessed, left out, held out.
         unlabelled: the texts of the GLUE server's test split (columns "text", "pair", "index"), or None.
@@ -33,6 +34,11 @@ class TaskData:
     label_names: list[str]
     notes: list[str] = field(default_factory=list)
     unlabelled: "datasets.Dataset | None" = None  # noqa: F821
+
+    @property
+    def streams(self) -> bool:
+        """Whether the training split is not read whole."""
+        return not hasattr(self.splits["train"], "__len__")
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,25 @@ def load_task(arguments: TaskArguments) -> TaskData:
     Raises:
         UserError: what is wrong with the options or with which line of which file, and what to do.
     """
-    task = _asked_task(arguments)
-    sources = _find_sources(arguments, task)
+    task = asked_task(arguments)
+    return _read(_find_sources(arguments, task), task, arguments)[0]
+
+
+def load_held_out(arguments: TaskArguments, sample: Table, held_out: dict[str, Table]) -> tuple[TaskData, Columns]:
+    """The splits beside a training split that is not read whole, and that one's columns.
+
+    Args:
+        sample: the first rows of the training split, by which its columns are chosen.
+        held_out: the validation split, which says what labels there are, and perhaps the test split.
+    """
+    sources = {name: _Source(table, True) for name, table in ({"train": sample} | held_out).items()}
+    return _read(sources, asked_task(arguments), arguments, streams=True)
+
+
+def _read(
+    sources: dict[str, "_Source"], task: Task, arguments: TaskArguments, streams: bool = False
+) -> tuple[TaskData, Columns]:
+    """The task of these tables, without the training split if it `streams`; and the training split's columns."""
     notes = [note for source in sources.values() for note in source.table.notes]
     columns = _choose_columns(sources, task, arguments, notes)
     unlabelled = None
@@ -68,6 +91,7 @@ def load_task(arguments: TaskArguments) -> TaskData:
     examples = {
         name: read_examples(source.table, columns[name], task.ignored_labels, left_out)
         for name, source in sources.items()
+        if not (streams and name == "train")
     }
     notes += left_out
     label = columns["train"].label
@@ -76,8 +100,8 @@ def load_task(arguments: TaskArguments) -> TaskData:
         examples, task, classes, notes, None if arguments.label_column or arguments.task else label
     )
     examples = _split(examples, task, arguments, names, notes, left_out)
-    task = _resolved(task, columns["train"], names)
-    return TaskData(task, _to_datasets(examples), names, notes, unlabelled)
+    resolved = _resolved(task, columns["train"], names)
+    return TaskData(resolved, _to_datasets(examples), names, notes, unlabelled), columns["train"]
 
 
 def held_out_keys(*tasks: TaskData) -> frozenset[str]:
@@ -92,6 +116,8 @@ def leave_out(data: TaskData, keys: frozenset[str]) -> TaskData:
     Raises:
         UserError: fewer than two examples, or one class, would be left to train on.
     """
+    if not keys:
+        return data
     train = data.splits["train"]
     kept = [place for place, row in enumerate(train) if text_key(row["text"], row.get("pair")) not in keys]
     if len(kept) == len(train):
@@ -104,7 +130,7 @@ def leave_out(data: TaskData, keys: frozenset[str]) -> TaskData:
     return replace(data, splits=splits, notes=[*data.notes, note])
 
 
-def _asked_task(arguments: TaskArguments) -> Task:
+def asked_task(arguments: TaskArguments) -> Task:
     """The registered task, or one for the user's file."""
     if arguments.task:
         return find_task(arguments.task)
@@ -245,12 +271,14 @@ def _split(examples, task: Task, arguments: TaskArguments, names: list[str], not
     notes += shared
     left_out = [*left_out, *shared]
     wanted = ("validation",) if is_official else ("validation", "test")
-    if len(examples["train"]) == 0:
-        raise UserError("the train split: no example is left, all of its texts are in the other splits")
-    examples = hold_out(examples, wanted, is_regression, notes, left_out)
+    if "train" in examples:
+        if len(examples["train"]) == 0:
+            raise UserError("the train split: no example is left, all of its texts are in the other splits")
+        examples = hold_out(examples, wanted, is_regression, notes, left_out)
     check_splits(examples, names, is_regression, left_out)
     describe_conflicts(examples, notes)
-    examples["train"] = limit(examples["train"], arguments.max_train_examples, is_regression, notes)
+    if "train" in examples:
+        examples["train"] = limit(examples["train"], arguments.max_train_examples, is_regression, notes)
     return {name: examples[name] for name in SPLITS if name in examples}
 
 

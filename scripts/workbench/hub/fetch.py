@@ -273,7 +273,8 @@ def portable_tokenizer(folder: Path) -> dict[str, bytes]:
     path = folder / "tokenizer_config.json"
     if not path.is_file():
         return {}
-    config = json.loads(path.read_text(encoding="utf-8"))
+    with refusals(str(folder)):
+        config = door.read_object(door.regular(path), path.name)
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
     if isinstance(config.get("extra_special_tokens"), list):

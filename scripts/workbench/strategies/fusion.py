@@ -85,8 +85,8 @@ def name_of(source: str) -> str:
     """The task that a run was trained on (or its file's name), else the last part of the folder's or repository's."""
     path = Path(source)
     config = read_run_config(path) if (path / CONFIG_FILE).is_file() else {}
-    train_file = Path(config.get("train_file") or "").stem.partition(":")[0]
-    return re.sub(r"[^\w-]", "_", config.get("task") or train_file or path.resolve().name)
+    task, train_file = (str(config.get(name) or "") for name in ("task", "train_file"))
+    return re.sub(r"[^\w-]", "_", task or Path(train_file).stem.partition(":")[0] or path.resolve().name)[:100]
 
 
 def _free_name(name: str, taken: set[str]) -> str:
