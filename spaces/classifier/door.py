@@ -52,6 +52,9 @@ NESTED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\)\s*(?:[+*]|
 REGEX_KEY = rb"".join(rb"(?:%c|\\u00%02x)" % (letter, letter) for letter in b"Regex")
 PATTERN = re.compile(rb'"%b"\s*:\s*("(?:[^"\\]|\\.)*")' % REGEX_KEY, re.IGNORECASE)
 LONGEST_PATTERN = 2_000
+# What a normalizer puts in the place of each match; several one after the other may multiply a text's length.
+REPLACE = re.compile(rb'"%b"' % b"".join(rb"(?:%c|\\u00(?i:%02x))" % (letter, letter) for letter in b"Replace"))
+MOST_TIMES_LONGER = 1_000
 # A brace opens a part of a tokenizer or an added token, of which transformers 4.57 takes time quadratic in the number.
 MOST_BRACES = 25_000
 
@@ -354,7 +357,22 @@ def check_patterns(content: bytes) -> None:
         raise RefusedError("tokenizer.json: holds no JSON object ({…})")
     if content.count(b"{") > MOST_BRACES:
         raise RefusedError(f"tokenizer.json: refused, because it has more than {MOST_BRACES:,} parts or added tokens")
+    if REPLACE.search(content):
+        check_growth(content)
     for pattern in map(json.loads, PATTERN.findall(content)):
         if len(pattern) > LONGEST_PATTERN or NESTED_REPEAT.search(pattern):
             shown = ascii(pattern[:40])
             raise RefusedError(f"tokenizer.json: refused, because its pattern {shown} may take forever on some texts")
+
+
+def check_growth(content: bytes) -> None:
+    """RefusedError if a tokenizer.json's normalizer can make a text very many times longer."""
+    try:
+        normalizer = json.loads(content).get("normalizer")
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"tokenizer.json: cannot be read: {str(error)[:200]}") from error
+    texts = [len(value) for key, value, _ in walk(normalizer or {}) if key == "content" and isinstance(value, str)]
+    if prod(max(1, length) for length in texts) > MOST_TIMES_LONGER:
+        raise RefusedError(
+            f"tokenizer.json: refused, because its normalizer makes a text more than {MOST_TIMES_LONGER:,} times longer"
+        )

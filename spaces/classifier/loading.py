@@ -35,11 +35,13 @@ def load_model(name: str, trust_remote_code: bool):
     try:
         model = (load_adapter if (folder / ADAPTER).is_file() else load_whole)(folder, trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        schemas.check_words(tokenizer)
+        schemas.check_words(tokenizer, getattr(model.get_input_embeddings(), "num_embeddings", None))
         check_answer(model.eval(), tokenizer)
     except CannotLoadError:
         raise
-    except Exception as error:  # a stranger's config can make a library raise whatever there is
+    except BaseException as error:  # a stranger's files can make a library raise whatever there is, or panic
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CannotLoadError(lines[0].replace(str(folder), name)) from error
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

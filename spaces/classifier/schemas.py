@@ -34,6 +34,8 @@ EMPTY = (None, False, "", [], {})
 # A tokenizer's files are found by their usual names in the folder; paths of where it was saved may lead elsewhere.
 TOKENIZER_PATHS = re.compile(r".*_file|.*_files")
 LAYERS = re.compile(r"(.*_)?(n_?layers?|layers?|blocks?|block_sizes|block_repeats|depths?|groups|group_num|stages)")
+# Of others, such as `exit_layer`, a negative number counts from the top.
+COUNTED_LAYERS = re.compile(r"(num_|n_|hidden_|encoder_|decoder_)+layers?")
 MOST_LAYERS, MOST_LABELS, LARGEST_INTEGER = 1_000, 100_000, 10_000_000
 # transformers 4.57 takes time quadratic in their number: 1.5 s for 20,000.
 MOST_ADDED_TOKENS = 20_000
@@ -85,7 +87,7 @@ class TokenizerConfig(Content):
 
     tokenizer_class: Name | None = None
     model_max_length: Annotated[int | float, Field(gt=0)] | None = None
-    model_input_names: list[str] | None = None
+    model_input_names: Annotated[list[str], Field(min_length=1)] | None = None
     added_tokens_decoder: dict[str, dict] | None = Field(None, max_length=MOST_ADDED_TOKENS)
     padding_side: Literal["left", "right"] | None = None
     truncation_side: Literal["left", "right"] | None = None
@@ -132,6 +134,7 @@ class HubAdapterConfig(Content):
     name: Annotated[str, Field(max_length=1_000)] | None = None
     model_type: Name | None = None
     model_name: Annotated[str, Field(max_length=4096)] | None = None
+    hidden_size: Positive | None = None
     config: dict | None = None
 
 
@@ -295,6 +298,8 @@ def check_size(key: str, value: int) -> None:
         most = 2**63
     if abs(value) > most:
         raise ValueError(f"'{key}' is {str(value)[:40]}; at most {most:,} is allowed")
+    if value < 0 and COUNTED_LAYERS.fullmatch(key):
+        raise ValueError(f"'{key}' is {value}; no model has fewer than none")
 
 
 def family_of(name: str) -> str:
@@ -377,10 +382,20 @@ def check_pattern(key: str, value) -> None:
         raise ValueError(f"refused, because its '{key}' {value[:80]!r} is no simple pattern: list the modules' names")
 
 
-def check_words(tokenizer) -> None:
+def count_rows(tokenizer) -> int:
+    """How many embeddings its symbols need: they may be numbered with gaps."""
+    return max(tokenizer.get_vocab().values(), default=-1) + 1
+
+
+def check_words(tokenizer, rows: int | None = None) -> None:
     """ValueError unless this is a tokenizer that knows more than its special symbols.
 
     Without its files, transformers 5 makes one that knows nothing else.
+
+    Args:
+        rows: the embeddings that the model has, which must do for all symbols.
     """
     if not hasattr(tokenizer, "all_special_ids") or len(tokenizer) <= len(set(tokenizer.all_special_ids)):
         raise ValueError("it has no tokenizer that knows any word; is a file of it missing?")
+    if rows is not None and count_rows(tokenizer) > rows:
+        raise ValueError(f"its tokenizer needs embeddings of {count_rows(tokenizer):,} symbols, the model has {rows:,}")

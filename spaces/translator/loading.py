@@ -58,13 +58,15 @@ def load_model(name: str, folder: Path, auto_class, trust_remote_code: bool):
         with bounded(door.read_shapes(folder)):
             model, report = auto_class.from_pretrained(folder, output_loading_info=True, **options)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        schemas.check_words(tokenizer)
+        schemas.check_words(tokenizer, getattr(model.get_input_embeddings(), "num_embeddings", None))
         check_complete({*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])})
         model.generation_config = GenerationConfig(**{key: getattr(model.generation_config, key) for key in SYMBOLS})
         model.eval().generate(**tokenizer(["a"], return_tensors="pt"), do_sample=False, max_new_tokens=1)
     except CannotLoadError:
         raise
-    except Exception as error:  # a stranger's config can make a library raise whatever there is
+    except BaseException as error:  # a stranger's files can make a library raise whatever there is, or panic
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CannotLoadError(lines[0].replace(str(folder), name)) from error
     return model, tokenizer

@@ -198,6 +198,18 @@ def test_more_added_tokens_than_can_be_read_in_time_are_refused(encoder):
     assert "tokenizer.json: refused, because it has more than 25,000 parts or added tokens" in refusal(encoder)
 
 
+def test_a_normalizer_that_multiplies_a_text_is_refused(encoder):
+    content = json.loads((encoder / "tokenizer.json").read_text())
+    step = {"type": "Replace", "pattern": {"String": "w"}, "content": "w" * 10}
+    for times, is_refused in ((3, False), (4, True)):
+        content["normalizer"] = {"type": "Sequence", "normalizers": [step] * times}
+        (encoder / "tokenizer.json").write_text(json.dumps(content).replace('"Replace"', r'"R\u0065pl\u0061\u0063e"'))
+        if is_refused:
+            assert "its normalizer makes a text more than 1,000 times longer" in refusal(encoder)
+        else:
+            fetch_model(str(encoder))
+
+
 def test_the_patterns_of_known_tokenizers_come_in(encoder):
     gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
     llama = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"

@@ -83,6 +83,7 @@ def test_our_own_auto_map_runs_nothing_and_others_name_classes():
         {"num_hidden_layers": 10**6},
         {"num_hidden_layers": -(10**6)},
         {"encoder_layers": 10**6},
+        {"decoder_layers": -3},
         {"n_layer": 10**6},
         {"block_sizes": [10**6]},
         {"num_labels": 10**8},
@@ -138,6 +139,7 @@ def test_a_family_that_an_old_config_does_not_tell_is_told_by_the_name():
         ({"chat_template": [{"name": "../../x", "template": ""}]}, "would be saved outside"),
         ({"chat_template": ["../x"]}, "would be saved outside"),
         ({"added_tokens_decoder": [1]}, "'added_tokens_decoder'"),
+        ({"model_input_names": []}, "'model_input_names'"),
         ({"added_tokens_decoder": {str(number): {} for number in range(20_001)}}, "'added_tokens_decoder'"),
         ({"tokenizer_class": "TransfoXLTokenizer"}, "'tokenizer_class' TransfoXLTokenizer reads a pickled file"),
     ],
@@ -230,7 +232,9 @@ def test_what_a_check_returns_is_plain_json():
 def test_a_tokenizer_knows_more_than_its_special_symbols():
     """Without its files, transformers 5 makes one that does not, and one class's reader returns no tokenizer at all."""
     tokenizer = word_tokenizer()
-    schemas.check_words(tokenizer)
+    schemas.check_words(tokenizer, 60)
+    with pytest.raises(ValueError, match="needs embeddings of 60 symbols, the model has 59"):
+        schemas.check_words(tokenizer, 59)
     tokenizer.add_special_tokens({"additional_special_tokens": [f"w{index}" for index in range(2, 60)]})
     for nothing in (tokenizer, True):
         with pytest.raises(ValueError, match="no tokenizer that knows any word"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench.errors import UserError
 from workbench.hub.fetch import fetch_model, loading, portable_tokenizer, read_config
+from workbench.hub.schemas import count_rows
 from workbench.processes import is_main_process
 from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import find_strategy
@@ -88,8 +89,9 @@ def load_base_tokenizer(arguments: StrategyArguments):
     folder = fetch_model(name, arguments.trust_remote_code)
     tokenizer = tokenizer_of(name, folder, arguments.trust_remote_code)
     rows = read_config(folder).get("vocab_size")
-    if isinstance(rows, int) and len(tokenizer) > rows:
-        raise UserError(f"{name}: its tokenizer has {len(tokenizer):,} symbols, the encoder embeddings of {rows:,}")
+    needed = count_rows(tokenizer)
+    if isinstance(rows, int) and needed > rows:
+        raise UserError(f"{name}: its tokenizer has {needed:,} symbols, the encoder embeddings of {rows:,}")
     return tokenizer
 
 

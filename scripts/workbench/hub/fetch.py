@@ -180,7 +180,9 @@ def reading(name: str, problem: str = "cannot read this adapter") -> Iterator[No
         yield
     except UserError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise  # a signal; a panic is what the tokenizers library makes of broken tables
         if isinstance(error, OSError) and error.errno in (*PATH_ERRORS, errno.ENOSPC, errno.EDQUOT):
             raise  # of the disk or the output folder, not of what is read
         raise UserError(f"{name}: {problem}: {_reason(name, error)}") from error
@@ -250,8 +252,9 @@ def check_loads(name: str) -> None:
 def check_vocabulary(name: str, model, tokenizer) -> None:
     """UserError if the tokenizer has symbols that the model has no embedding of."""
     rows = getattr(model.get_input_embeddings(), "num_embeddings", sys.maxsize)
-    if len(tokenizer) > rows:
-        raise UserError(f"{name}: the tokenizer has {len(tokenizer):,} symbols, the model embeddings of {rows:,}")
+    needed = schemas.count_rows(tokenizer)
+    if needed > rows:
+        raise UserError(f"{name}: the tokenizer has {needed:,} symbols, the model embeddings of {rows:,}")
 
 
 def read_config(folder: str) -> dict:

@@ -218,7 +218,7 @@ ADAPTERHUB = {
 @each(
     ADAPTERHUB,
     "adapterhub",
-    may_load={"layers left out", "unknown field", "factor of layers"},
+    may_load={"layers left out", "unknown field", "factor of layers", "factor of words"},
     targets=["convert_adapter", "fuse"],
 )
 def field_of_adapterhub(folder: Path, fields: dict) -> None:

@@ -125,7 +125,8 @@ def file_of_200_megabytes_elsewhere(folder: Path, base: str) -> None:
         file.write(b" " * LARGE)
 
 
-@each({"first hidden": "owner/kernel", "second hidden": "sdpa"}, "classifier")
+# The last one counts, and is what the library is given.
+@each({"first hidden": "owner/kernel", "second hidden": "sdpa"}, "classifier", may_load={"first hidden"})
 def key_given_twice(folder: Path, first: str) -> None:
     """What one reader checks, another may not be told."""
     text = (folder / "config.json").read_text().rstrip("} \n")

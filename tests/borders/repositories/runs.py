@@ -60,7 +60,7 @@ def options_beside(folder: Path, content: str | bytes) -> None:
         "examples negative": {"max_train_examples": -5},
     },
     "bottleneck",
-    may_load={"length huge", "strategy a list", "strategy of escapes", "examples huge"},
+    may_load={"no length", "length huge", "strategy a list", "strategy of escapes", "examples huge"},
     targets=["ablate_adapters"],
 )
 def option(folder: Path, fields: dict) -> None:
