@@ -75,7 +75,7 @@ CSV = {
     "HTML": b"<!DOCTYPE html>\n<html><body>404, sorry</body></html>\n",
     "LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n",
     "JSON": b'[{"text": "w2", "label": "good"}]',
-    "many rows": b"text,label\n" + b"w2 w3,good\nw4 w5,bad\n" * 100_000,
+    "many rows": b"text,label\n" + b"w2 w3,good\nw4 w5,bad\n" * 20_000,
 }
 JSON = {
     "empty": b"",
@@ -154,7 +154,7 @@ PAIR_FILES = {
     "binary": bytes(range(256)) * 40,
     "formula": PAIRS.replace("ab", "=HYPERLINK(1)").encode(),
     "markup": PAIRS.replace("ab", "|<b>`").encode(),
-    "many": b"source\ttarget\n" + b"".join(b"a%d\tb%d\n" % (n, n) for n in range(60_000)),
+    "many": b"source\ttarget\n" + b"".join(b"a%d\tb%d\n" % (n, n) for n in range(10_000)),
 }
 # What a path may be instead of a file.
 PLACES = (
