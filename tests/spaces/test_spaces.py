@@ -27,7 +27,7 @@ def test_a_space_is_complete_and_its_pins_agree(name):
     assert {"title", "emoji", "colorFrom", "colorTo"} <= card.keys() and card["license"] == "apache-2.0"
     assert len(card["short_description"]) <= 60  # the Hub refuses more
     imported = {top for path in folder.glob("*.py") for top in imports(path)}
-    siblings = {path.stem for path in folder.glob("*.py")}
+    siblings = {path.stem for path in folder.iterdir() if path.is_dir() or path.suffix == ".py"}
     packages = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
     tops = {packages.get(top, top) for top in imported - siblings - set(sys.stdlib_module_names)}
     assert tops == pins.keys()
