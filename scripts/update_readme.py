@@ -26,7 +26,7 @@ SHARES = ("accuracy", "word_accuracy")
 class ReadmeArguments:
     """The file with the tables, and the studies."""
 
-    readme: str = option(str(ROOT / "README.md"), "the file with the blocks")
+    readme: str = option(str(ROOT / "README.md"), "the file with the blocks", output="file")
     studies: str = option(str(ROOT / "spaces" / "results" / "studies"), "folder of the studies")
     check: bool = option(False, "write nothing; fail if the file would change")
 

@@ -26,8 +26,8 @@ READERS = {
 }
 TRAINED = {"classifier": ["full"], "ours": ["full", "--pooling", "mean"], "lora": ["lora"], "bottleneck": ["pfeiffer"]}
 # Of how many trials one is made, unless all are asked for: of repositories that bring code, and of others.
-SHARES = {"code": 2, "pickles": 2}
-SHARE, ALL = 4, os.environ.get("IGPAY_BORDERS") == "all"
+SHARES = {"code": 4, "pickles": 4}
+SHARE, ALL = 9, os.environ.get("IGPAY_BORDERS") == "all"
 LONGEST_LINE, MOST_MEGABYTES = 2_000, 2_000
 OWN_PLACES = (".run", "out", "tmp", "payload")
 

@@ -93,7 +93,7 @@ def test_a_whole_model_is_not_gathered():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["full", "feature_mix", "houlsby_3shared"])
+@pytest.mark.parametrize("strategy", ["feature_mix", "houlsby_3shared"])
 def test_two_processes_save_a_sharded_classifier_whole(tmp_path, strategy):
     encoder = write_encoder(tmp_path / "encoder")
     (tmp_path / "worker.py").write_text(WORKER)

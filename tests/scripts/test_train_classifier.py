@@ -153,7 +153,7 @@ def test_an_ablation_ends_in_a_heatmap_with_its_numbers(trained, refused):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "weighted"), [("full", "true"), ("houlsby", "false")])
+@pytest.mark.parametrize(("strategy", "weighted"), [("houlsby", "true")])
 def test_two_processes_score_as_one(tmp_path, table, strategy, weighted):
     # Without dropout, which each process draws for itself.
     encoder, scores = write_encoder(tmp_path / "encoder"), []
