@@ -17,7 +17,7 @@ FLOORS = (
     {"runs"},
     {"studies", "hub"},
     {"strategies"},
-    {"translation", "classification"},
+    {"translation", "classification", "robustness"},
     {"benchmarks"},
 )
 MODULES = sorted(WORKBENCH.rglob("*.py"))
