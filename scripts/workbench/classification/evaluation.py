@@ -100,6 +100,11 @@ def task_options(config: dict) -> TaskArguments:
     return TaskArguments(**{item.name: config[item.name] for item in fields(TaskArguments) if item.name in config})
 
 
+def label_names_of(results: RunResults) -> list[str]:
+    """A run's classes by id; [] for numbers."""
+    return list(((results.facts or {}).get("dataset") or {}).get("labels") or [])
+
+
 def held_out(options: TaskArguments, split: str | None = None) -> tuple[Task, str, list[dict]]:
     """A task, the name of its test split (validation, where that has no labels), and its examples.
 
