@@ -9,6 +9,8 @@ from . import tables
 from .spelling import WordTransform
 from .transform import WORD, WORDS, Edit, Transform, like, sentences_of, words_of
 
+PRONOUNS = "I|you|he|she|it|we|they|there|this|that"
+
 
 class Contractions(Transform):
     """Long forms contracted and contracted ones written out: 'is not' and "isn't"."""
@@ -30,16 +32,19 @@ class Contractions(Transform):
 def contraction_table() -> tuple[re.Pattern, dict[str, str]]:
     """What finds a long or contracted form, and the other one of each, by its small letters.
 
-    A pronoun with its verb is contracted only before a word: 'what it is.' has no short form.
+    A pronoun with its verb is contracted only before a word: 'what it is.' has no short form. A negation before a
+    pronoun, as in "don't you", stays contracted.
     """
     table = tables.read("contractions")
-    both_ways = table["negations"] | table["operators"]
-    others = {short.casefold(): long for long, short in both_ways.items()}
-    others |= {long.casefold(): short for long, short in (both_ways | table["one_way"]).items()}
-    followed = {long.casefold() for long in table["operators"] | table["one_way"]}
+    contracted = table["negations"] | table["operators"] | table["only_contracted"]
+    written_out = table["negations"] | table["operators"] | table["only_written_out"]
+    others = {long.casefold(): short for long, short in contracted.items()}
+    others |= {short.casefold(): long for long, short in written_out.items()}
+    ends = dict.fromkeys(others, r"(?![\w'’])")
+    ends |= {long.casefold(): r"(?=\s+(?!not\b)[a-z])" for long in table["operators"] | table["only_contracted"]}
+    ends |= dict.fromkeys(table["negations"].values(), rf"(?![\w'’]|\s+(?:{PRONOUNS})\b)")
     forms = [
-        re.escape(form).replace(r"\ ", r"\s+").replace("'", "['’]")
-        + (r"(?=\s+(?!not\b)[a-z])" if form in followed else r"(?![\w'’])")
+        re.escape(form).replace(r"\ ", r"\s+").replace("'", "['’]") + ends[form]
         for form in sorted(others, key=len, reverse=True)
     ]
     return re.compile(rf"(?<![\w'’-])(?:{'|'.join(forms)})", re.IGNORECASE | re.ASCII), others
