@@ -49,7 +49,7 @@ class CheckArguments:
 
 
 @dataclass
-class Arguments(CheckArguments, TransformArguments):
+class Arguments(TransformArguments, CheckArguments):
     """All options."""
 
 
@@ -67,12 +67,20 @@ def main() -> None:
 
     # ---- Transform
     from workbench.robustness.apply import transform_texts
+    from workbench.robustness.catalogue import make_transforms
+    from workbench.robustness.checks import Limits, refuse
+    from workbench.robustness.language_models import load_encoder
 
-    transform = make(arguments)
-    results = {kind: transform_texts(part, transform, arguments.num_proc) for kind, part in texts.items()}
+    names, own_file = arguments.transforms, arguments.transform_file
+    transform = make_transforms(names, arguments.strength, arguments.seed, own_file)
+    encoder = load_encoder(arguments.encoder) if arguments.encoder else None
+    limits = Limits(arguments.max_edits, arguments.max_words, arguments.min_similarity)
+    results = {}
     for kind, part in texts.items():
+        made = transform_texts(part, transform, arguments.num_proc)
+        results[kind], reasons = refuse(part, made, limits, encoder)
         show_pairs(table, part, results[kind], arguments.debug_transformation)
-        tell(columns[kind], part, results[kind])
+        tell(columns[kind], part, results[kind], [reason for reason in reasons if reason])
 
     # ---- Save
     if arguments.output_file:
@@ -143,17 +151,6 @@ def texts_of(table, column: str) -> list[str]:
     return [cell if isinstance(cell, str) else text for cell, text in checked]
 
 
-def make(arguments: Arguments):
-    """The transform, which refuses to change too much."""
-    from workbench.robustness.catalogue import make_transforms
-    from workbench.robustness.checks import Checked, Limits
-    from workbench.robustness.language_models import load_encoder
-
-    transform = make_transforms(arguments.transforms, arguments.strength, arguments.seed, arguments.transform_file)
-    limits = Limits(arguments.max_edits, arguments.max_words, arguments.min_similarity)
-    return Checked(transform, limits, load_encoder(arguments.encoder) if arguments.encoder else None)
-
-
 def show_pairs(table, texts: list[str], results: list, count: int) -> None:
     """The first texts that changed, before and after."""
     from workbench.robustness.transform import marked
@@ -164,17 +161,17 @@ def show_pairs(table, texts: list[str], results: list, count: int) -> None:
         print(f"{table.place} {table.numbers[place]}\nbefore: {before}\nafter:  {after}\n")
 
 
-def tell(column: str, texts: list[str], results: list) -> None:
-    """How much of a column changed, on standard error."""
+def tell(column: str, texts: list[str], results: list, refusals: list[str]) -> None:
+    """How much of a column changed, and what was refused, on standard error."""
     from workbench.robustness.checks import measure
 
-    changed = [(text, result) for text, result in zip(texts, results, strict=True) if result.changes]
-    extents = [measure(text, result) for text, result in changed]
+    extents = [extent for extent, result in zip(measure(texts, results), results, strict=True) if result.changes]
     words = sum(extent.words for extent in extents) / max(1, len(extents))
-    print(
-        f"{column}: {len(changed):,} of {len(texts):,} texts changed, in them {words:.1%} of the words on average",
-        file=sys.stderr,
-    )
+    share = f"in them {words:.1%} of the words on average"
+    print(f"{column}: {len(extents):,} of {len(texts):,} texts changed, {share}", file=sys.stderr)
+    if refusals:
+        why = f"too much would change, in the first {refusals[0]}"
+        print(f"{column}: {len(refusals):,} refused, left as they were: {why}", file=sys.stderr)
 
 
 def write(path: Path, table, columns: dict[str, str], results: dict[str, list]) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -83,5 +84,6 @@ def _code() -> str:
     for path in sorted([*here.glob("*.py"), *here.glob("tables/*.json")]):
         digest.update(path.read_bytes())
     for library in ("nltk", "lemminflect", "wordfreq", "transformers"):
-        digest.update(metadata.version(library).encode())
+        with suppress(metadata.PackageNotFoundError):
+            digest.update(metadata.version(library).encode())
     return digest.hexdigest()

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-from .transform import Change, Transform, Transformed
+from .transform import Change, Transformed
 
 Encoder = Callable[[Sequence[str]], "numpy.ndarray"]  # noqa: F821 (texts to (N, hidden size))
+AT_ONCE = 32  # texts that an encoder gets
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,28 @@ class Limits:
         return None
 
 
-def measure(original: str, transformed: Transformed, encoder: Encoder | None = None) -> Extent:
-    """How much of the original was changed; every letter and word where there was none."""
-    similarity = similarities([original], [transformed.text], encoder)[0] if encoder else None
+def refuse(
+    originals: Sequence[str], results: Sequence[Transformed], limits: Limits, encoder: Encoder | None = None
+) -> tuple[list[Transformed], list[str | None]]:
+    """The results, the original in the place of each that changed too much, and why that was; None where it did not."""
+    reasons = [
+        limits.reason(extent) if result.changes else None
+        for result, extent in zip(results, measure(originals, results, encoder), strict=True)
+    ]
+    rows = zip(originals, results, reasons, strict=True)
+    return [Transformed(text, ()) if reason else result for text, result, reason in rows], reasons
+
+
+def measure(originals: Sequence[str], results: Sequence[Transformed], encoder: Encoder | None = None) -> list[Extent]:
+    """How much of each text was changed."""
+    known = similarities(originals, [result.text for result in results], encoder) if encoder else [None] * len(results)
+    return [_extent(*row) for row in zip(originals, results, known, strict=True)]
+
+
+def _extent(original: str, transformed: Transformed, similarity: float | None) -> Extent:
     letters = sum(edited_letters(change) for change in transformed.changes)
     before, after = (Counter(text.casefold().split()) for text in (original, transformed.text))
-    lost = (before - after).total()
-    return Extent(letters / max(1, len(original)), lost / max(1, before.total()), similarity)
+    return Extent(letters / max(1, len(original)), (before - after).total() / max(1, before.total()), similarity)
 
 
 def edited_letters(change: Change) -> int:
@@ -70,31 +86,14 @@ def similarities(originals: Sequence[str], texts: Sequence[str], encoder: Encode
     """The cosine of each text's embedding with its original's."""
     import numpy
 
-    ours, theirs = (numpy.asarray(encoder(list(part)), dtype=numpy.float64) for part in (originals, texts))
+    ours, theirs = (_embed(part, encoder) for part in (originals, texts))
     norms = numpy.linalg.norm(ours, axis=1) * numpy.linalg.norm(theirs, axis=1)
     return ((ours * theirs).sum(axis=1) / numpy.maximum(norms, 1e-12)).tolist()
 
 
-class Checked(Transform):
-    """Another transform, whose result is refused, and the text left alone, where more changed than `limits` allow."""
+def _embed(texts: Sequence[str], encoder: Encoder):
+    """(N, hidden size), some texts at a time."""
+    import numpy
 
-    def __init__(self, transform: Transform, limits: Limits | None = None, encoder: Encoder | None = None):
-        super().__init__(transform.strength, transform.seed)
-        self.inner, self.limits, self.encoder = transform, limits or Limits(), encoder
-        self.name, self.rationale, self.citation = transform.name, transform.rationale, transform.citation
-        self.keeps_words, self.only_if_named = transform.keeps_words, transform.only_if_named
-        self.steps = transform.steps
-
-    @property
-    def identity(self) -> str | None:
-        return f"{self.inner.identity} {self.limits}" if self.inner.identity and self.encoder is None else None
-
-    def transform(self, text: str, step: int = 0) -> Transformed:
-        transformed = self.inner.transform(text, step)
-        return Transformed(text, ()) if self.refusal(text, transformed) else transformed
-
-    def refusal(self, original: str, transformed: Transformed) -> str | None:
-        """Why this is not the same text any more; None where it is."""
-        if not transformed.changes:
-            return None
-        return self.limits.reason(measure(original, transformed, self.encoder))
+    parts = [encoder(texts[start : start + AT_ONCE]) for start in range(0, len(texts), AT_ONCE)]
+    return numpy.concatenate([numpy.asarray(part, dtype=numpy.float64) for part in parts] or [numpy.empty((0, 1))])

@@ -56,7 +56,7 @@ class Typos(WordTransform):
             return word[:place] + (key.upper() if letter.isupper() else key) + word[place + 1 :]
         if kind == 1 and place + 2 < len(word) and following != letter:
             return word[:place] + following + letter + word[place + 2 :]
-        return word[:place] + ("" if kind == 2 else 2 * letter) + word[place + 1 :]
+        return word[:place] + (2 * letter if kind != 2 and letter.isalpha() else "") + word[place + 1 :]
 
 
 class OcrConfusions(WordTransform):
