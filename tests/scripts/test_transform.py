@@ -87,6 +87,16 @@ def test_a_shifted_table_can_be_shifted_again_and_trained_on(call, reviews, tmp_
     assert load(train_file=twice).task.text_column == "text"
 
 
+def test_the_record_is_taken_for_neither_text_nor_label(call, tmp_path):
+    from support.task_files import load
+
+    plain, shifted = tmp_path / "plain.csv", tmp_path / "shifted.csv"
+    plain.write_text("said,verdict\n" + "".join(f'"{row["text"]}",{"yn"[row["label"]]}\n' for row in ROWS))
+    assert call("transform", plain, "--transforms", "typos", "--text_column", "said", "--output_file", shifted)[0] == 0
+    task = load(train_file=shifted).task
+    assert (task.text_column, task.label_column) == ("said", "verdict")
+
+
 def test_pairs_before_and_after_are_printed_with_their_marks(call, reviews):
     code, shown = call("transform", reviews, "--transforms", "typos", "--strength", 1, "--debug_transformation", 2)
     blocks = shown.out.strip().split("\n\n")

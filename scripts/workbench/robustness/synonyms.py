@@ -53,8 +53,12 @@ class Synonyms(Transform):
         "adversarial examples through probability weighted word saliency (ACL 2019)"
     )
 
-    def edits(self, text: str, random: Random) -> Iterator[Edit]:
+    def __init__(self, strength: float = 0.5, seed: int = 0):
+        super().__init__(strength, seed)
+        # Where it is missing, that is said at once; processes that this one starts share what was read.
         wordnet.reader()
+
+    def edits(self, text: str, random: Random) -> Iterator[Edit]:
         share, draw, stay = self.strength, random.random, words_that_stay()
         before, reached, waiting = "", 0, None
         for match in words_of(text):
