@@ -16,20 +16,24 @@ from workbench.errors import UserError, run_main
 
 from . import tables
 
+DEBIAN_PACKAGES = ("wordnet-base", "wordnet-sense-index")
+NO_OTHER_LANGUAGES = object()  # what is not None, of which NLTK would warn
 COMMAND = "make wordnet (or python -m nltk.downloader wordnet)"
 
 
 @cache
 def reader():
     """NLTK's WordNet, ready to be asked; UserError with the command that installs it where it is missing."""
-    try:
-        from nltk.corpus.reader.wordnet import WordNetCorpusReader
-        from nltk.data import find
-    except ImportError as error:
-        raise UserError(f"synonyms are WordNet's, read with NLTK, which cannot be imported: {error}") from error
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+    from nltk.data import find
+
+    class Reader(WordNetCorpusReader):
+        def map_wn(self, version="wordnet"):
+            """None of the maps between versions, which only other languages need: they take longer than all else."""
+
     for place in ("corpora/wordnet", "corpora/wordnet.zip/wordnet/"):
         try:
-            return WordNetCorpusReader(find(place), None)
+            return Reader(find(place), NO_OTHER_LANGUAGES)
         except LookupError:
             continue
     raise UserError(f"WordNet is not installed, and synonyms are its: {COMMAND}")
@@ -41,7 +45,7 @@ def main() -> None:
         print(f"WordNet is in {reader().root}")
         return
     except UserError:
-        import nltk  # noqa: F401 (where it is missing, there is nothing to install for)
+        reader.cache_clear()
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
         install_from_debian(data_folder())
     else:
@@ -57,26 +61,28 @@ def data_folder() -> Path:
 
 
 def install_from_debian(folder: Path) -> None:
-    """Puts the files of Debian's wordnet-base, and the list that they lack, into `folder`; else NLTK downloads them."""
+    """Puts the files of Debian's packages, and the list that they lack, into `folder`; else NLTK downloads them."""
     with tempfile.TemporaryDirectory() as scratch:
-        package = download_package(scratch)
-        if package is None:
-            download()
-        else:
+        packages = download_packages(scratch)
+        for package in packages:
             subprocess.run(["dpkg-deb", "-x", str(package), scratch], check=True)
+        if packages:
             copy_dictionary(Path(scratch) / "usr/share/wordnet", folder / "corpora" / "wordnet")
+        else:
+            download()
 
 
-def download_package(folder: str) -> Path | None:
-    """Debian's wordnet-base in `folder`, the lists of packages brought up to date where that is allowed and needed."""
+def download_packages(folder: str) -> list[Path]:
+    """Debian's packages in `folder`, its lists of packages brought up to date where that is needed and allowed."""
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    fetch = ["apt-get", "download", "wordnet-base"]
+    fetch = ["apt-get", "download", *DEBIAN_PACKAGES]
     for command in (fetch, [*as_root, "apt-get", "update"], fetch):
         with contextlib.suppress(FileNotFoundError):
             subprocess.run(command, cwd=folder, capture_output=True, check=False)
-        if package := next(Path(folder).glob("*.deb"), None):
-            return package
-    return None
+        packages = sorted(Path(folder).glob("*.deb"))
+        if len(packages) == len(DEBIAN_PACKAGES):
+            return packages
+    return []
 
 
 def copy_dictionary(source: Path, target: Path) -> None:
