@@ -3,6 +3,7 @@
 A transform's result depends on its seed, its name and the text alone: on no order, batch, process or hash seed.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -19,15 +20,16 @@ from workbench.errors import UserError
 Edit = tuple[int, int, str]
 WORD = r"[^\W\d_]+(?:['’][^\W\d_]+)*"
 # What is text to a machine only: tags, entities, addresses, mentions and hashtags.
-MACHINE_TEXT = (
-    r"<[a-zA-Z/!][^<>]{0,500}>|&#?\w{1,10};|\bhttps?://\S+|\bwww\.\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.]+|[@#]\w+"
-)
+TAG = "<[a-zA-Z/!][^<>]{0,500}>"
+MACHINE_TEXT = rf"{TAG}|&#?\w{{1,10}};|\bhttps?://\S+|\bwww\.\S+|(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]+\.[\w.]+|[@#]\w+"
 WORDS = re.compile(f"({WORD})")
 WORDS_OR_MACHINE_TEXT = re.compile(f"(?:{MACHINE_TEXT})|({WORD})")
 MAY_HOLD_MACHINE_TEXT = re.compile("[<&@#]|://|www")
-# A sentence ends with its mark and what closes behind it, with a line or with a tag.
-SENTENCE = re.compile(r"(?:[^.!?\n<]|[.!?](?![\s\"')\]”’.!?<]|\Z))+(?:[.!?]+[\"')\]”’]*)?")
-
+# A sentence, as group 1, ends with its mark and what closes behind it, or before a line's end or a tag.
+SENTENCES = re.compile(
+    rf"{TAG}|((?:[^.!?\n<]++|(?:(?<=\b[A-Z])|(?<=\b[DMS][rst])|(?<=\bMrs)|(?<=\bvs)|(?<=\betc))\.(?=\s)"
+    rf"|[.!?](?![\s\"')\]”’.!?<]|\Z)|<(?![a-zA-Z/!]))++(?:[.!?]+[\"')\]”’]*)?)"
+)
 MOST_COMPARED = 10**8  # words times words; the comparison takes a bit of memory for each
 
 
@@ -64,14 +66,14 @@ class Transform:
         rationale: why a reader would give the same label.
         citation: where this kind of change was studied or is documented.
         keeps_words: whether each piece between white space stays one piece in its place.
-        is_readable: whether a reader sees nothing strange; others are used only where they are named.
+        only_if_named: whether 'all' leaves it out: a reader may see something strange, or it needs a model.
     """
 
     name = ""
     rationale = ""
     citation = ""
     keeps_words = True
-    is_readable = True
+    only_if_named = False
     steps = 1
 
     def __init__(self, strength: float = 0.5, seed: int = 0):
@@ -98,6 +100,11 @@ class Transform:
         pieces.append(text[reached:])
         return Transformed("".join(pieces), tuple(changes))
 
+    @property
+    def identity(self) -> str | None:
+        """Equal for transforms that make the same of every text; None where that cannot be known."""
+        return f"{self.name} {self.strength} {self.seed}"
+
     def random_of(self, text: str) -> Random:
         """The random numbers of a text."""
         told = f"{self.seed}\0{self.name}\0{text}".encode("utf-8", "surrogatepass")
@@ -115,8 +122,13 @@ class Compose(Transform):
         self.rationale = " ".join(part.rationale for part in transforms)
         self.citation = " ".join(dict.fromkeys(part.citation for part in transforms))
         self.keeps_words = all(part.keeps_words for part in transforms)
-        self.is_readable = all(part.is_readable for part in transforms)
+        self.only_if_named = any(part.only_if_named for part in transforms)
         self.steps = sum(part.steps for part in transforms)
+
+    @property
+    def identity(self) -> str | None:
+        parts = [part.identity for part in self.transforms]
+        return None if None in parts else " + ".join(parts)
 
     def transform(self, text: str, step: int = 0) -> Transformed:
         changes: list[Change] = []
@@ -155,11 +167,35 @@ def _reversed(changes: list[Change]) -> Iterator[Change]:
         shift += len(after) - len(before)
 
 
+def changes_to_json(changes: Iterable[Change]) -> str:
+    """The record as a list of objects."""
+    return json.dumps([change._asdict() for change in changes], ensure_ascii=False)
+
+
+def changes_from_json(record: str) -> tuple[Change, ...]:
+    return tuple(Change(**fields) for fields in json.loads(record))
+
+
+def marked(before: str, after: str) -> tuple[str, str]:
+    """Both texts, with «marks» around the words in which they differ."""
+    ours, theirs, reached = [], [], 0
+    for start, end, put in difference(before, after):
+        ours += (before[reached:start], f"«{before[start:end]}»")
+        theirs += (before[reached:start], f"«{put}»")
+        reached = end
+    return "".join((*ours, before[reached:])), "".join((*theirs, before[reached:]))
+
+
 def words_of(text: str) -> Iterator[re.Match]:
     """The words of a text, as group 1: letters with inner apostrophes; none within tags, addresses and mentions."""
     if not MAY_HOLD_MACHINE_TEXT.search(text):
         return WORDS.finditer(text)
     return (match for match in WORDS_OR_MACHINE_TEXT.finditer(text) if match[1])
+
+
+def sentences_of(text: str) -> Iterator[re.Match]:
+    """The sentences of a text, as group 1; line ends and tags stand between them."""
+    return (match for match in SENTENCES.finditer(text) if match[1])
 
 
 def like(word: str, model: str) -> str:

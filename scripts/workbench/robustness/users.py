@@ -28,6 +28,11 @@ class UserTransform(Transform):
         self.function = _load(place)
         self.name = self.function.__name__
 
+    @property
+    def identity(self) -> None:
+        """What else the function goes by is unknown."""
+        return None
+
     def __reduce__(self):
         # Other processes load the file anew: its functions are of no module that they could import.
         return UserTransform, (self.place, self.strength, self.seed)

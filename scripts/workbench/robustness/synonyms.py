@@ -1,0 +1,219 @@
+"""Words for others of the same meaning, by WordNet, in the same part of speech, inflection and capitals.
+
+There is no tagger: a word is taken for the part of speech that WordNet's counts give it nearly always, or that the word
+before it settles; others stay. A synonym shares the word's most frequent meaning, and has it as one of its own first.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from random import Random
+from typing import NamedTuple
+
+from . import tables, wordnet
+from .transform import Edit, Transform, like, words_of
+
+TAGS = {
+    "NOUN": ("NN", "NNS"),
+    "VERB": ("VB", "VBP", "VBZ", "VBD", "VBN", "VBG"),
+    "ADJ": ("JJ", "JJR", "JJS"),
+    "ADV": ("RB", "RBR", "RBS"),
+}
+LETTERS = {"NOUN": "n", "VERB": "v", "ADJ": "a", "ADV": "r"}
+# Of the word's counted uses, how many must be in one part of speech for no look at the words around it.
+NEARLY_ALWAYS = 0.8
+# Zipf values: of a synonym (once in 300,000 words), and how much rarer than the word it may be.
+RAREST, MOST_RARER = 3.5, 2.0
+# A synonym's own meanings among which the shared one must be.
+FIRST_MEANINGS = 2
+DETERMINERS = frozenset("a an the this that these those my your his her its our their some any no every each".split())
+BEFORE_VERBS = frozenset(
+    "to will would can could shall should may might must not i you we they who don't doesn't didn't can't won't".split()
+)
+BEFORE_ADJECTIVES = frozenset("very so too quite rather really more most less is are was were be been seems".split())
+
+
+class Usage(NamedTuple):
+    """A word as one part of speech: its share of the word's counted uses, and the words that can stand for it."""
+
+    part: str
+    share: float
+    synonyms: tuple[str, ...]
+
+
+class Synonyms(Transform):
+    """Some words for synonyms; function words, negations, names and fixed expressions stay."""
+
+    name = "synonyms"
+    rationale = (
+        "The synonym has the word's most frequent meaning as one of its own first ones, in the same inflection; words "
+        "of praise never become words of blame, nor the reverse."
+    )
+    citation = (
+        "Miller, WordNet: a lexical database for English (CACM 1995); Ren et al., Generating natural language "
+        "adversarial examples through probability weighted word saliency (ACL 2019)"
+    )
+
+    def __init__(self, strength: float = 0.5, seed: int = 0):
+        super().__init__(strength, seed)
+        # Where it is missing, that is said at once; processes that this one starts share what was read.
+        wordnet.reader()
+
+    def edits(self, text: str, random: Random) -> Iterator[Edit]:
+        share, draw, stay = self.strength, random.random, words_that_stay()
+        before, reached, waiting = "", 0, None
+        for match in words_of(text):
+            word = match[1]
+            start, end = match.span(1)
+            if waiting is not None:
+                yield from self._edit(text, waiting, word if text[waiting[1] : start].isspace() else "", random)
+            previous = before if text[reached:start].isspace() else ""
+            small = word.lower()
+            waiting = (start, end, word, previous) if draw() < share and small not in stay else None
+            before, reached = small, end
+        if waiting is not None:
+            yield from self._edit(text, waiting, "", random)
+
+    def _edit(self, text: str, place: tuple[int, int, str, str], following: str, random: Random) -> Iterator[Edit]:
+        """The edit of the word at `place`, whose neighbours are known: none, or one."""
+        start, end, word, previous = place
+        if not may_change(text, start, end):
+            return
+        small, following = word.lower(), following.lower()
+        if is_fixed_expression(previous, small) or is_fixed_expression(small, following):
+            return
+        synonyms = choose_usage(small, previous, following)
+        if previous in ("a", "an"):
+            synonyms = tuple(synonym for synonym in synonyms if sounds_like_vowel(synonym) == (previous == "an"))
+        if synonyms:
+            yield start, end, like(random.choice(synonyms), word)
+
+
+def may_change(text: str, start: int, end: int) -> bool:
+    """Whether the word stands free of hyphens and is no name: a capital begins a sentence, or all are capitals."""
+    word, around = text[start:end], text[max(0, start - 1) : start] + text[end : end + 1]
+    if any(mark in around for mark in "-‐_/") or "'" in word or "’" in word:
+        return False
+    if word.islower():
+        return True
+    if word.isupper():
+        return len(word) > 3
+    begins = text[max(0, start - 12) : start].rstrip(" \t\"'“‘(")
+    return word[1:].islower() and (not begins or begins[-1] in ".!?\n>:") and word.lower() not in first_names()
+
+
+@cache
+def words_that_stay() -> frozenset[str]:
+    return tables.word_set("words", "function_words")
+
+
+@cache
+def first_names() -> frozenset[str]:
+    kinds = (tables.word_set("names", kind) for kind in ("women", "men", "also_names"))
+    return frozenset(name.casefold() for names in kinds for name in names)
+
+
+@cache
+def fixed_expressions() -> frozenset[str]:
+    """WordNet's expressions of several words, as `high_school`."""
+    return frozenset(name for name in wordnet.reader().all_lemma_names() if "_" in name)
+
+
+def is_fixed_expression(first: str, second: str) -> bool:
+    expressions = fixed_expressions()
+    return f"{first}_{second}" in expressions or (second[-1:] == "s" and f"{first}_{second[:-1]}" in expressions)
+
+
+def sounds_like_vowel(word: str) -> bool:
+    """Whether 'an' stands before it, by its spelling."""
+    if word.startswith(("hour", "honest", "honor", "honour", "heir")):
+        return True
+    return word[0] in "aeiou" and not word.startswith(("uni", "use", "usu", "eu", "one", "once", "ufo"))
+
+
+def choose_usage(word: str, previous: str, following: str) -> tuple[str, ...]:
+    """The synonyms in the part of speech that the word has here; none where that is in doubt."""
+    usages = usages_of(word)
+    if not usages:
+        return ()
+    if usages[0].share >= NEARLY_ALWAYS:
+        return usages[0].synonyms
+    by_part = {usage.part: usage.synonyms for usage in usages}
+    if previous in BEFORE_VERBS:
+        return by_part.get("VERB", ())
+    if previous in BEFORE_ADJECTIVES and "NOUN" in by_part:
+        return by_part.get("ADJ", ())
+    if previous in DETERMINERS and "ADJ" not in by_part:
+        return by_part.get("NOUN", ())
+    if previous in DETERMINERS and following and following not in words_that_stay():
+        return by_part["ADJ"]
+    return ()
+
+
+@cache
+def usages_of(word: str) -> tuple[Usage, ...]:
+    """The parts of speech that the word can be, the most frequent first; none of a word without any synonym."""
+    from lemminflect import getAllLemmas
+
+    counted = []
+    for part, lemmas in getAllLemmas(word).items():
+        for lemma in lemmas if part in TAGS else ():
+            senses = [sense for sense in lemma_senses(lemma, part) if sense is not None]
+            if senses:
+                counted.append((part, lemma, sum(sense.count() for sense in senses)))
+    total = sum(count for _, _, count in counted) + len(counted)
+    ranked = sorted(counted, key=lambda item: -item[2])
+    usages = tuple(Usage(part, (count + 1) / total, synonyms(word, lemma, part)) for part, lemma, count in ranked)
+    return usages if any(usage.synonyms for usage in usages) else ()
+
+
+@cache
+def lemma_senses(lemma: str, part: str) -> tuple:
+    """WordNet's `Lemma` of the word in each of its meanings, the most frequent meaning first."""
+    meanings = wordnet.reader().synsets(lemma, LETTERS[part])
+    found = ([sense for sense in meaning.lemmas() if sense.name().lower() == lemma] for meaning in meanings)
+    return tuple(senses[0] for senses in found if senses)
+
+
+def synonyms(word: str, lemma: str, part: str) -> tuple[str, ...]:
+    """The words that can stand for this form of the lemma, in WordNet's order."""
+    senses = lemma_senses(lemma, part)
+    tags = [tag for tag in TAGS[part] if word in inflections(lemma, tag)]
+    if not senses or not tags:
+        return ()
+    opposite = {antonym.name() for sense in senses for antonym in sense.antonyms()}
+    meaning = senses[0].synset()
+    found = []
+    for candidate in meaning.lemma_names():
+        if not candidate.isalpha() or not candidate.islower() or candidate in opposite or candidate == lemma:
+            continue
+        firsts = [sense.synset() for sense in lemma_senses(candidate, part)[:FIRST_MEANINGS]]
+        form = common_form(candidate, tags)
+        if meaning in firsts and form and form != word and is_usual(form, word) and same_polarity(candidate, lemma):
+            found.append(form)
+    return tuple(found)
+
+
+@cache
+def inflections(lemma: str, tag: str) -> tuple[str, ...]:
+    from lemminflect import getInflection
+
+    return getInflection(lemma, tag, inflect_oov=False)
+
+
+def common_form(lemma: str, tags: list[str]) -> str | None:
+    """The lemma's form for all these tags; None where they differ, as past tense and participle may."""
+    forms = {inflections(lemma, tag)[:1] for tag in tags}
+    return next(iter(forms.pop()), None) if len(forms) == 1 else None
+
+
+def is_usual(form: str, word: str) -> bool:
+    """Whether a form is frequent enough to be read without a stumble."""
+    from wordfreq import zipf_frequency
+
+    return zipf_frequency(form, "en") >= max(RAREST, zipf_frequency(word, "en") - MOST_RARER)
+
+
+def same_polarity(lemma: str, other: str) -> bool:
+    """Whether not one of the words is praise and the other one blame."""
+    praise, blame = (tables.word_set("words", kind) for kind in ("praise", "blame"))
+    return not (lemma in praise and other in blame or lemma in blame and other in praise)
