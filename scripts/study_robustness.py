@@ -20,7 +20,7 @@ from workbench.classification.arguments import ClassifierArguments, fill_default
 from workbench.classification.augmentation import names_of
 from workbench.errors import UserError, run_main
 from workbench.strategies.catalogue import check_adapters, find_strategy
-from workbench.studies.cells import SINGLE_RUN, StudyArguments, check_axis, shared_options, take_shard, with_own
+from workbench.studies.cells import SINGLE_RUN, StudyArguments, check_axis, shared_options, with_own
 
 SCRIPT = Path(__file__).parent / "train_classifier.py"
 # What the training script takes one of and the study a list, and what is one run's alone.
@@ -67,6 +67,7 @@ def main() -> None:
     baseline = choose_baseline(arguments.baseline, [setting.name for setting in settings])
 
     # ---- Test sets: the same texts for all runs
+    from workbench.classification.shifted import answer_all
     from workbench.robustness import report
 
     split, metric, shifts = make_shifts(arguments, settings, names)
@@ -74,7 +75,7 @@ def main() -> None:
         print(f"{shift.name}: {len(shift.ids):,} texts")
 
     # ---- Answers
-    settings = answer(settings, shifts, split, arguments)
+    settings = answer_all(settings, shifts, split, folder, arguments.shard)
     if settings is None:
         return
 
@@ -182,25 +183,6 @@ def make_shifts(arguments: RobustnessArguments, settings: list, names: list[str]
         name, _, path = pair.partition("=")
         shifts.append(other_texts(name, read_labelled(path, label_names)))
     return split, metric, shifts
-
-
-def answer(settings: list, shifts: list, split: str, arguments: RobustnessArguments):
-    """The settings of the answers; None, with a word about it, while other machines are at work."""
-    from workbench.classification.shifted import answer_shifts, is_answered, place_of
-    from workbench.studies.comparison import Setting
-
-    study = Path(arguments.output_dir)
-    places = {run: place_of(study, setting, run) for setting in settings for run in setting.folders}
-    for run in take_shard(list(places), arguments.shard):
-        print(f"{run} …", flush=True)
-        answer_shifts(run, shifts, places[run], split)
-    missing = [run for run, place in places.items() if not is_answered(run, shifts, place)]
-    if missing:
-        print(
-            f"{len(missing)} of {len(places)} runs have not answered: start this again when the other shards have\n{study}"
-        )
-        return None
-    return [Setting.read(setting.name, [places[run] for run in setting.folders]) for setting in settings]
 
 
 if __name__ == "__main__":

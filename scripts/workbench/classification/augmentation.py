@@ -143,5 +143,5 @@ def write_augmented(folder: Path, records: list[dict], label_names: list[str]) -
 
 def describe_augmentation(arguments, records: list[dict]) -> dict[str, object]:
     """Facts for `results.json`: how many examples, the transforms, their strength."""
-    told = {"examples": len(records), "transforms": names_of(arguments)}
+    told = {"examples": len(records), "transforms": [name.rpartition(":")[2] for name in names_of(arguments)]}
     return told | {"strength": arguments.strength}

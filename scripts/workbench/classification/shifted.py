@@ -7,11 +7,31 @@ from pathlib import Path
 
 from workbench.runs.predictions import PREDICTIONS_FILE, Predictions, read_predictions, write_predictions
 from workbench.runs.results import RESULTS_FILE, RunResults
+from workbench.studies.cells import take_shard
 from workbench.studies.comparison import Setting
 
 from .evaluation import Evaluated
 
 FOLDER = "evaluations"
+
+
+def answer_all(settings: list[Setting], shifts: list, split: str, study: Path, shard: str) -> list[Setting] | None:
+    """The settings of the answers, of which this machine's share of the runs is asked for now.
+
+    Returns:
+        None, with a word about it, while other shards are at work.
+    """
+    places = {run: place_of(study, setting, run) for setting in settings for run in setting.folders}
+    for run in take_shard(list(places), shard):
+        print(f"{run} …", flush=True)
+        answer_shifts(run, shifts, places[run], split)
+    missing = sum(not is_answered(run, shifts, place) for run, place in places.items())
+    if missing:
+        print(
+            f"{missing} of {len(places)} runs have not answered: start this again when the other shards have\n{study}"
+        )
+        return None
+    return [Setting.read(setting.name, [places[run] for run in setting.folders]) for setting in settings]
 
 
 def place_of(study: Path, setting: Setting, run: Path) -> Path:

@@ -107,7 +107,13 @@ def transformed(base: Shift, names: str, strength: float | None, seed: int, prog
         results = {name: transform(example[name]) for name in TEXTS if name in example}
         examples.append(example | {name: result.text for name, result in results.items()})
         changes.append({name: result.changes for name, result in results.items()})
-    return Shift(names, examples, base.ids, changes)
+    # Of the user's own file, the function's name is enough.
+    return Shift("+".join(map(short_name, names.split("+"))), examples, base.ids, changes)
+
+
+def short_name(name: str) -> str:
+    """A transform's name: of the user's own, `mine.py:shout`, the function's."""
+    return name.rpartition(":")[2]
 
 
 def other_texts(name: str, examples: list[dict]) -> Shift:

@@ -18,7 +18,7 @@ from .shifts import ORIGINAL, Shift
 
 # Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2: bins of equal width; they use 15.
 BINS = 15
-# A score of results.json passed through 32 bits.
+SCORED_BY_CLASS = ("accuracy", "f1", "macro_f1", "matthews_correlation")
 Term = tuple[int, str, str]
 
 
@@ -68,6 +68,11 @@ class Scores:
         self.split, self.metric = split, metric
         self._views: dict[tuple, Setting] = {}
         self._resampled: dict[tuple, np.ndarray | None] = {}
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether every run has kept its answers, and these are classes."""
+        return self.metric in SCORED_BY_CLASS and all(setting.answers for setting in self.settings.values())
 
     @property
     def shifted(self) -> list[str]:
@@ -159,13 +164,15 @@ class Scores:
 
     def flips(self, name: str, shift: str) -> list[Flips] | None:
         """Each run's, seed by seed; None of other texts."""
-        if not self.shifts[shift].is_paired or self.settings[name].answers is None:
+        if not self.has_classes or not self.shifts[shift].is_paired:
             return None
         pairs = zip(self.answers(name, ORIGINAL), self.answers(name, shift), strict=True)
         return [Flips.of(before, after) for before, after in pairs]
 
     def calibration(self, name: str, shift: str) -> Spread | None:
         """The expected calibration error over the seeds; None where there are no probabilities."""
+        if not self.has_classes:
+            return None
         errors = [calibration_error(answers) for answers in self.answers(name, shift)]
         return None if None in errors else Spread.of(errors)
 
@@ -187,11 +194,11 @@ class Scores:
         The loss is that of the share of right runs, over all settings.
         """
         losses = []
-        for name in self.settings:
+        for name in self.settings if self.has_classes else ():
             for before, after in zip(self.answers(name, ORIGINAL), self.answers(name, shift), strict=True):
                 was, now = (np.equal(one.labels, one.predictions).astype(float) for one in (before, after))
                 losses.append(was - now)
-        loss = np.mean(losses, axis=0)
+        loss = np.mean(losses, axis=0) if losses else np.zeros(0)
         return [(int(place), float(loss[place])) for place in np.argsort(-loss, kind="stable") if loss[place] > 0][
             :count
         ]
