@@ -93,17 +93,18 @@ def _transformed(train, held_out: frozenset, arguments, make_transforms, left_ou
     """The records; `left_out` counts what was not taken, by reason."""
     from workbench.data.examples import text_key
 
-    taken = {text_key(row["text"], row.get("pair")) for row in train}
+    # Capitals alone may be the change: here they count.
+    taken = {(row["text"], row.get("pair")) for row in train}
     count = 0
     for row, names, transform in _draws(train, arguments, make_transforms):
         record = _record(row, names, transform)
-        key = text_key(*(record[name] for name in TEXTS if name in row))
-        if key in held_out:
+        texts = (record["text"], record.get("pair"))
+        if text_key(*texts) in held_out:
             left_out["left out that a held-out split has"] += 1
-        elif key in taken:
+        elif texts in taken:
             left_out["left out that were there already"] += 1
         else:
-            taken.add(key)
+            taken.add(texts)
             yield record
             count += 1
             if count == arguments.augment:
