@@ -17,7 +17,7 @@ FLOORS = (
     {"runs"},
     {"studies", "hub"},
     {"strategies"},
-    {"translation", "classification", "robustness"},
+    {"translation", "classification", "robustness", "gradients"},
     {"benchmarks"},
 )
 MODULES = sorted(WORKBENCH.rglob("*.py"))
