@@ -23,10 +23,9 @@ def replaced(text: str, strength: float = 1.0, seeds: int = 12) -> dict[str, set
     [
         ("movie", "the", "was", "film"),
         ("movies", "the", "were", "films"),
-        ("movies", "many", "are", "pictures"),
         ("big", "a", "house", "large"),
         ("bigger", "a", "house", "larger"),
-        ("started", "she", "again", "began"),
+        ("started", "she", "again", "commenced"),
         ("starting", "is", "again", "beginning"),
         ("quickly", "they", "left", "rapidly"),
     ],
@@ -57,8 +56,14 @@ def test_tags_and_addresses_stay():
 
 
 def test_the_article_still_fits():
-    for after in replaced("an error and a mistake")["error"]:
-        assert sounds_like_vowel(after)
+    assert replaced("the mistake") == {"mistake": {"error", "fault"}}
+    assert replaced("a mistake") == {"mistake": {"fault"}}
+
+
+def test_a_form_that_stands_for_two_is_replaced_only_by_one_that_does_too():
+    """'Started' may be a participle, and 'began' is none."""
+    assert "began" not in choose_usage("started", "she", "again")
+    assert "began" not in synonyms("started", "start", "VERB")
 
 
 @pytest.mark.parametrize(("word", "answer"), [("hour", True), ("error", True), ("unit", False), ("film", False)])

@@ -14,6 +14,7 @@ from support.wordnet import with_wordnet
 
 from workbench.errors import UserError
 from workbench.robustness.catalogue import TRANSFORMS, make_transforms
+from workbench.robustness.spelling import usual_words
 from workbench.robustness.transform import (
     apply_changes,
     changes_from_json,
@@ -121,6 +122,15 @@ def test_a_text_becomes_the_same_in_any_process_and_beside_any_other_text():
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", program, REVIEW]
         assert subprocess.run(command, capture_output=True, text=True, env=environment).stdout == expected
+
+
+def test_a_slip_never_makes_another_usual_word_nor_touches_the_ends():
+    words = "good takes where times stolid great story there".split() * 40
+    for before, after in zip(
+        words, make_transforms(["typos"], 1.0).transform(" ".join(words)).text.split(), strict=True
+    ):
+        assert after == before or after not in usual_words()
+        assert (before[0], before[-1]) == (after[0], after[-1]) and abs(len(before) - len(after)) <= 1
 
 
 def test_the_record_survives_json():

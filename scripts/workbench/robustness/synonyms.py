@@ -25,6 +25,8 @@ NEARLY_ALWAYS = 0.8
 RAREST, MOST_RARER = 3.5, 2.0
 # A synonym's own meanings among which the shared one must be.
 FIRST_MEANINGS = 2
+# Of the word's counted uses as this part of speech, how many its first meaning must have.
+FIRST_SHARE = 0.5
 DETERMINERS = frozenset("a an the this that these those my your his her its our their some any no every each".split())
 BEFORE_VERBS = frozenset(
     "to will would can could shall should may might must not i you we they who don't doesn't didn't can't won't".split()
@@ -112,15 +114,13 @@ def first_names() -> frozenset[str]:
     return frozenset(name.casefold() for names in kinds for name in names)
 
 
-@cache
-def fixed_expressions() -> frozenset[str]:
-    """WordNet's expressions of several words, as `high_school`."""
-    return frozenset(name for name in wordnet.reader().all_lemma_names() if "_" in name)
-
-
 def is_fixed_expression(first: str, second: str) -> bool:
-    expressions = fixed_expressions()
-    return f"{first}_{second}" in expressions or (second[-1:] == "s" and f"{first}_{second[:-1]}" in expressions)
+    """Whether WordNet has both words as one expression, `high_school`."""
+    if not first or not second:
+        return False
+    index = wordnet.sense_index()
+    endings = ("", "s") if second.endswith("s") else ("",)
+    return any(f"{first}_{second.removesuffix(end)}%{part}" in index for end in endings for part in "nvar")
 
 
 def sounds_like_vowel(word: str) -> bool:
@@ -157,40 +157,51 @@ def usages_of(word: str) -> tuple[Usage, ...]:
     counted = []
     for part, lemmas in getAllLemmas(word).items():
         for lemma in lemmas if part in TAGS else ():
-            senses = [sense for sense in lemma_senses(lemma, part) if sense is not None]
-            if senses:
-                counted.append((part, lemma, sum(sense.count() for sense in senses)))
+            if senses := senses_of(lemma, part):
+                counted.append((part, lemma, sum(sense.count for sense in senses)))
     total = sum(count for _, _, count in counted) + len(counted)
     ranked = sorted(counted, key=lambda item: -item[2])
     usages = tuple(Usage(part, (count + 1) / total, synonyms(word, lemma, part)) for part, lemma, count in ranked)
     return usages if any(usage.synonyms for usage in usages) else ()
 
 
-@cache
-def lemma_senses(lemma: str, part: str) -> tuple:
-    """WordNet's `Lemma` of the word in each of its meanings, the most frequent meaning first."""
-    meanings = wordnet.reader().synsets(lemma, LETTERS[part])
-    found = ([sense for sense in meaning.lemmas() if sense.name().lower() == lemma] for meaning in meanings)
-    return tuple(senses[0] for senses in found if senses)
+def senses_of(lemma: str, part: str) -> tuple[wordnet.Sense, ...]:
+    """The word's meanings as this part of speech, the most frequent first."""
+    return wordnet.sense_index().get(f"{lemma}%{LETTERS[part]}", ())
 
 
 def synonyms(word: str, lemma: str, part: str) -> tuple[str, ...]:
     """The words that can stand for this form of the lemma, in WordNet's order."""
-    senses = lemma_senses(lemma, part)
     tags = [tag for tag in TAGS[part] if word in inflections(lemma, tag)]
-    if not senses or not tags:
+    return tuple(
+        form
+        for candidate in lemmas_of_first_meaning(lemma, part)
+        if (form := common_form(candidate, tags)) and form != word and fits(form, word, part)
+    )
+
+
+@cache
+def lemmas_of_first_meaning(lemma: str, part: str) -> tuple[str, ...]:
+    """The other words of the lemma's first meaning, if it has most of the lemma's uses, and is one of their first."""
+    senses = senses_of(lemma, part)
+    if not senses or senses[0].count < FIRST_SHARE * sum(sense.count for sense in senses):
         return ()
-    opposite = {antonym.name() for sense in senses for antonym in sense.antonyms()}
-    meaning = senses[0].synset()
+    first, letter = senses[0], LETTERS[part]
+    members = wordnet.synset(letter, first).lemmas()
+    opposite = {antonym.name() for member in members for antonym in member.antonyms()}
     found = []
-    for candidate in meaning.lemma_names():
-        if not candidate.isalpha() or not candidate.islower() or candidate in opposite or candidate == lemma:
-            continue
-        firsts = [sense.synset() for sense in lemma_senses(candidate, part)[:FIRST_MEANINGS]]
-        form = common_form(candidate, tags)
-        if meaning in firsts and form and form != word and is_usual(form, word) and same_polarity(candidate, lemma):
-            found.append(form)
+    for candidate in (member.name() for member in members):
+        theirs = senses_of(candidate, part)[:FIRST_MEANINGS]
+        is_known = any(sense.place == first.place and (sense.count or not first.count) for sense in theirs)
+        is_plain = candidate.isalpha() and candidate.islower() and candidate not in opposite
+        if is_known and is_plain and candidate != lemma and may_stand_for(candidate, lemma):
+            found.append(candidate)
     return tuple(found)
+
+
+def may_stand_for(candidate: str, lemma: str) -> bool:
+    """Whether a reader takes one for the other: both praise, blame or neither, and no pair that is known to jar."""
+    return same_polarity(candidate, lemma) and f"{lemma}>{candidate}" not in tables.word_set("misfits", "pairs")
 
 
 @cache
@@ -204,6 +215,11 @@ def common_form(lemma: str, tags: list[str]) -> str | None:
     """The lemma's form for all these tags; None where they differ, as past tense and participle may."""
     forms = {inflections(lemma, tag)[:1] for tag in tags}
     return next(iter(forms.pop()), None) if len(forms) == 1 else None
+
+
+def fits(form: str, word: str, part: str) -> bool:
+    """Whether a form is frequent enough, and an adverb in -ly one where the word is one."""
+    return is_usual(form, word) and (part != "ADV" or form.endswith("ly") == word.endswith("ly"))
 
 
 def is_usual(form: str, word: str) -> bool:

@@ -11,12 +11,15 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench.errors import UserError, run_main
 
 from . import tables
 
 DEBIAN_PACKAGES = ("wordnet-base", "wordnet-sense-index")
+# index.sense's numbers of the parts of speech, an adjective that goes with another one among the adjectives.
+KINDS = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
 NO_OTHER_LANGUAGES = object()  # what is not None, of which NLTK would warn
 COMMAND = "make wordnet (or python -m nltk.downloader wordnet)"
 
@@ -37,6 +40,38 @@ def reader():
         except LookupError:
             continue
     raise UserError(f"WordNet is not installed, and synonyms are its: {COMMAND}")
+
+
+class Sense(NamedTuple):
+    """A meaning of a word as one part of speech.
+
+    Args:
+        place: of the meaning's `synset` in its file.
+        count: how often the word had this meaning in the texts that WordNet's makers counted.
+    """
+
+    place: int
+    count: int
+
+
+@cache
+def sense_index() -> dict[str, tuple[Sense, ...]]:
+    """The meanings of each word as each part of speech, `film%n`, in WordNet's order; expressions as `high_school%n`.
+
+    NLTK reads a file for each of these questions; one pass over `index.sense` answers all of them.
+    """
+    numbered: dict[str, list[tuple[int, int, int]]] = {}
+    with reader().open("index.sense") as lines:
+        for line in lines.read().splitlines():
+            key, place, number, count = line.split()
+            word, _, kind = key.partition("%")
+            numbered.setdefault(f"{word}%{KINDS[kind[0]]}", []).append((int(number), int(place), int(count)))
+    return {word: tuple(Sense(*rest) for _, *rest in sorted(senses)) for word, senses in numbered.items()}
+
+
+def synset(part: str, sense: Sense):
+    """NLTK's `Synset` of a meaning; `part` is n, v, a or r."""
+    return reader().synset_from_pos_and_offset(part, sense.place)
 
 
 def main() -> None:
