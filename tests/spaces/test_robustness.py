@@ -92,7 +92,7 @@ def test_odd_input_is_answered_and_what_cannot_be_is_refused_in_words(space):
 
 
 def test_what_was_typed_is_text_and_marked_where_it_changed(modules):
-    before = '<img src=x> & wonderful "things"'
+    before = "<img src=x> & " + 'a wonderful "evening" ' * 9
     changed = modules.changes.change(before, ["typos"], 1.0, 0)
     shown = modules.cards.marked(changed)
     assert (
@@ -112,7 +112,10 @@ def test_a_visitor_sees_the_changes_and_both_answers(page, space, folders):
     result = page.locator("#result")
     result.locator(".bar").first.wait_for()
     page.get_by_label("Text", exact=True).fill(HOSTILE)
-    page.get_by_label("casing").check()
+    page.get_by_label("typos").uncheck()
+    result.get_by_text("Please choose a transform.").wait_for()
+    for name in ("typos", "casing"):
+        page.get_by_label(name).check()
     page.get_by_label("Seed").fill("3")
     expected = space.call("transform", HOSTILE, ["typos", "casing"], 0.5, 3)
     assert expected["changes"]
@@ -128,6 +131,3 @@ def test_a_visitor_sees_the_changes_and_both_answers(page, space, folders):
         assert f"{before:.1%}" in text and f"{after:.1%}" in text
         flips = found["before"]["label"] != found["after"]["label"]
         assert card.locator("mark").count() == flips and ("The answer changes." in text) == flips
-    page.get_by_label("typos").uncheck()
-    page.get_by_label("casing").uncheck()
-    result.get_by_text("Please choose a transform.").wait_for()
