@@ -16,6 +16,7 @@ from random import Random
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.values import BATCH, COUNT
 
 
 @dataclass
@@ -23,34 +24,42 @@ class AblationArguments:
     """The run, and how much of it is measured."""
 
     run: str = option("", "folder of a train_classifier.py run with bottleneck adapters", positional=True)
-    batch_size: int = option(64, "examples per batch")
-    max_examples: int | None = option(None, "only so many examples of the validation split")
+    batch_size: int = option(64, "examples per batch", **BATCH)
+    max_examples: int | None = option(None, "only so many examples of the validation split", **COUNT)
     naive: bool = option(False, "also take a whole pass per cell, compare the results, and print both times")
+    trust_remote_code: bool = option(False, "run the code that the run's encoder brings, if it is not igpay's")
 
 
 def main() -> None:
     arguments = parse_arguments(AblationArguments, __doc__)
-    if arguments.batch_size < 1 or (arguments.max_examples is not None and arguments.max_examples < 1):
-        raise UserError("--batch_size and --max_examples are at least 1")
 
     from tqdm import tqdm
 
+    from workbench.classification.arguments import ClassifierArguments
     from workbench.classification.batches import TextCollator, encode_examples
     from workbench.classification.loading import load_classifier
     from workbench.data.arguments import TaskArguments
     from workbench.data.tasks import load_task
+    from workbench.runs.claims import claim
     from workbench.runs.figures import plot_ablation
-    from workbench.runs.folder import check_is_one_run, read_run_config
+    from workbench.runs.folder import check_is_one_run, read_run_config, read_run_options
+    from workbench.runs.inputs import find_changed_input
     from workbench.runs.metrics import metric_name
     from workbench.strategies import ablation
 
     # ---- The run, and the split that its epochs were chosen on
     check_is_one_run(arguments.run)
     config = read_run_config(arguments.run)
-    model, tokenizer = load_classifier(arguments.run, bool(config.get("trust_remote_code")))
+    task_options = [item.name for item in fields(TaskArguments)]
+    options = read_run_options(arguments.run, ClassifierArguments, [*task_options, "max_length", "strategy"])
+    claim(Path(arguments.run))
+    changed = find_changed_input(Path(arguments.run), config)
+    if changed is not None:
+        raise UserError(f"{arguments.run}: {changed} is not what this run was trained with: it has changed since")
+    model, tokenizer = load_classifier(arguments.run, arguments.trust_remote_code)
     layers = ablation.adapted_layers(model)
-    data = load_task(TaskArguments(**{item.name: config.get(item.name) for item in fields(TaskArguments)}))
-    examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
+    data = load_task(TaskArguments(**{name: options[name] for name in task_options}))
+    examples = list(encode_examples(data.splits["validation"], tokenizer, options["max_length"]))
     if arguments.max_examples is not None:
         examples = Random(0).sample(examples, min(arguments.max_examples, len(examples)))
     # Like lengths together: the order does not matter to the score.
@@ -72,7 +81,7 @@ def main() -> None:
 
     # ---- Draw and tell
     folder, name = Path(arguments.run), metric_name(data.task.metrics[0])
-    title = f"{data.task.name}, {config['strategy']}: {name} without the adapters of a span of layers"
+    title = f"{data.task.name}, {options['strategy']}: {name} without the adapters of a span of layers"
     plot_ablation(changes, len(layers), folder / "ablation.png", title, scores, data.task.metrics[0])
     print(f"{len(examples):,} validation examples: {name} {scores[None]:.4f} with all adapters")
     for layer in range(len(layers)):

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.values import SEED
 
 SUITES = ("train", "generate", "adapters", "transforms")
 
@@ -25,11 +26,18 @@ class BenchmarkArguments:
     """The suite, and how often it is measured."""
 
     suite: str = option("", "what to compare: " + ", ".join(SUITES), positional=True, choices=SUITES)
-    output_dir: str | None = option(None, "folder of results.json (default: runs/benchmark-SUITE)")
+    output_dir: str | None = option(None, "folder of results.json (default: runs/benchmark-SUITE)", output="folder")
     overwrite_output_dir: bool = option(False, "delete what an earlier benchmark left in output_dir")
-    rounds: int = option(5, "alternating rounds per comparison; whole trainings are repeated at most three times")
-    threads: int = option(2, "CPU threads that PyTorch may use")
-    seed: int = option(0, "fixes data order, initialisation and dropout; a round adds its number where it trains")
+    rounds: int = option(
+        5,
+        "alternating rounds per comparison; whole trainings are repeated at most three times",
+        minimum=1,
+        maximum=1_000,
+    )
+    threads: int = option(2, "CPU threads that PyTorch may use", minimum=1, maximum=1_024)
+    seed: int = option(
+        0, "fixes data order, initialisation and dropout; a round adds its number where it trains", **SEED
+    )
     notebook_architecture: str = option(
         "decoder-only", "which of the course's two models", choices=("encoder-decoder", "decoder-only")
     )
@@ -43,9 +51,6 @@ def main() -> None:
     # ---- Arguments
     arguments = parse_arguments(BenchmarkArguments, __doc__)
     arguments.output_dir = arguments.output_dir or f"runs/benchmark-{arguments.suite}"
-    for name in ("rounds", "threads"):
-        if getattr(arguments, name) < 1:
-            raise UserError(f"{name} is {getattr(arguments, name)}: give at least 1")
     folder = Path(arguments.output_dir)
     if folder.exists() and any(folder.iterdir()) and not arguments.overwrite_output_dir:
         raise UserError(f"{folder}: not empty; add --overwrite_output_dir, or choose another --output_dir")

@@ -12,27 +12,30 @@ from dataclasses import dataclass
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.values import SEED
 
 
 @dataclass
 class IntervalArguments:
     """The simulated studies."""
 
-    seeds: list[int] = option(lambda: [3, 5], "runs per setting")
-    examples: int = option(277, "test examples; 277 are RTE's")
-    seed_sds: list[float] = option(lambda: [0.0, 0.005, 0.02], "spreads of the true accuracy between seeds")
-    difference: float = option(0.05, "true difference between the settings, where there is one")
-    repetitions: int = option(500, "simulated studies for each line")
-    resamples: int = option(10_000, "resamples of the examples in each")
-    seed: int = option(0, "fixes what is drawn")
+    seeds: list[int] = option(lambda: [3, 5], "runs per setting", minimum=2, maximum=1_000)
+    examples: int = option(277, "test examples; 277 are RTE's", minimum=2, maximum=10**6)
+    seed_sds: list[float] = option(
+        lambda: [0.0, 0.005, 0.02], "spreads of the true accuracy between seeds", minimum=0, maximum=0.2
+    )
+    difference: float = option(
+        0.05, "true difference between the settings, where there is one", minimum=-0.25, maximum=0.25
+    )
+    repetitions: int = option(500, "simulated studies for each line", minimum=2, maximum=10**6)
+    resamples: int = option(10_000, "resamples of the examples in each", minimum=2, maximum=10**6)
+    seed: int = option(0, "fixes what is drawn", **SEED)
 
 
 def main() -> None:
     arguments = parse_arguments(IntervalArguments, __doc__)
-    if min(arguments.seeds, default=0) < 2 or min(arguments.examples, arguments.repetitions, arguments.resamples) < 2:
-        raise UserError("seeds, examples, repetitions and resamples are 2 or more")
-    if not all(0 <= spread <= 0.2 for spread in arguments.seed_sds) or not -0.25 <= arguments.difference <= 0.25:
-        raise UserError("seed_sds are shares from 0 to 0.2, and difference one from -0.25 to 0.25")
+    if not arguments.seeds or not arguments.seed_sds:
+        raise UserError("seeds and seed_sds: give one or more of each")
 
     from tqdm import tqdm
 

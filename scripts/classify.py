@@ -18,6 +18,7 @@ from itertools import combinations
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.values import BATCH, LENGTH
 
 
 @dataclass
@@ -36,8 +37,10 @@ class ClassifyArguments:
     data_dir: str | None = option(None, "of --evaluate: folder with the task's usual files (default: as in training)")
     output_dir: str | None = option(None, "of --evaluate: where it goes (default: runs/evaluations/MODEL-on-DATA)")
     only_differences: bool = option(False, "show only the texts on which the runs differ")
-    max_length: int | None = option(None, "tokens per example (default: as in training, or what the model takes)")
-    batch_size: int = option(64, "texts per batch")
+    max_length: int | None = option(
+        None, "tokens per example (default: as in training, or what the model takes)", **LENGTH
+    )
+    batch_size: int = option(64, "texts per batch", **BATCH)
     trust_remote_code: bool = option(False, "run the code that a Hub repository brings, if it is not igpay's")
 
 
@@ -97,7 +100,7 @@ def score_saved(arguments: ClassifyArguments) -> None:
 
 def show_table(examples: list[dict], answers: dict[str, list], labels: list | None, only_differences=False) -> None:
     """A row for each text, with the right label where it is known, each run's answer, and whether they differ."""
-    from workbench.classification.predict import one_line
+    from workbench.escapes import one_line
 
     kinds = [name for name in ("text", "pair") if name in examples[0]]
     print("\t".join([*kinds, *(["label"] if labels else []), *answers, *(["differ"] if len(answers) > 1 else [])]))
@@ -142,9 +145,7 @@ def tell_scores(answers: dict[str, list], labels: list, classes: list[str]) -> N
 
 
 def check_arguments(arguments: ClassifyArguments) -> None:
-    """UserError for options that exclude each other, or are no text."""
-    from workbench.data.tables import check_unicode
-
+    """UserError for options that exclude each other."""
     if arguments.text is not None and arguments.file is not None:
         raise UserError("give text or --file, not both")
     if arguments.evaluate is not None and (arguments.text, arguments.file, arguments.compare) != (None, None, []):
@@ -156,12 +157,6 @@ def check_arguments(arguments: ClassifyArguments) -> None:
         raise UserError("--pair is for a text given here; second texts in the file are named with --pair_column")
     if arguments.label_column is not None and arguments.file is None and arguments.evaluate is None:
         raise UserError("--label_column is of a --file")
-    if arguments.batch_size < 1:
-        raise UserError("--batch_size is at least 1")
-    for name in ("model", "text", "pair"):
-        check_unicode(getattr(arguments, name) or "", name)
-    for name in arguments.compare:
-        check_unicode(name, "compare")
 
 
 def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[str]) -> list[dict[str, str]]:
@@ -195,9 +190,9 @@ def read_examples(arguments: ClassifyArguments, names: list[str], notes: list[st
 
 def read_lines() -> list[str]:
     """Standard input's lines; UserError names the line that is no UTF-8."""
-    from workbench.data.tables import decode_text, split_lines
+    from workbench.data.tables import decode_lines, lines_of
 
-    return split_lines(decode_text(sys.stdin.buffer.read(), "standard input"))
+    return list(lines_of(decode_lines(sys.stdin.buffer, "standard input")))
 
 
 def show_one(answer) -> None:
@@ -205,7 +200,8 @@ def show_one(answer) -> None:
     if not answer.probabilities:
         print(answer)
     for name, share in sorted(answer.probabilities.items(), key=lambda item: -item[1]):
-        print(f"{' '.join(name.split()):20} {share:7.2%}")
+        plain = "".join(filter(str.isprintable, " ".join(name.split())))
+        print(f"{plain:20} {share:7.2%}")
 
 
 if __name__ == "__main__":

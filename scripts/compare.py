@@ -24,9 +24,13 @@ class CompareArguments:
     baseline: str | None = option(None, "name of the setting that the others are compared with (default: the first)")
     split: str | None = option(None, "validation or test (default: test where it has scores)")
     metric: str | None = option(None, "by which score (default: the task's first)")
-    output_dir: str | None = option(None, "folder for README.md, table.md, table.csv, study.json and the figure")
+    output_dir: str | None = option(
+        None, "folder for README.md, table.md, table.csv, study.json and the figure", output="folder"
+    )
     title: str | None = option(None, "title of the page (default: from the task's name)")
-    examples: int = option(0, "show so many examples that the settings differ on, and that all are wrong on")
+    examples: int = option(
+        0, "show so many examples that the settings differ on, and that all are wrong on", minimum=0, maximum=10**6
+    )
 
 
 def main() -> None:
@@ -34,11 +38,10 @@ def main() -> None:
     arguments = parse_arguments(CompareArguments, __doc__)
     if not arguments.settings:
         raise UserError("no runs given: name two or more settings, as in compare.py runs/full runs/lora")
-    if arguments.examples < 0:
-        raise UserError(f"examples: {arguments.examples}; give 0 or more")
     folder = open_folder(arguments.output_dir) if arguments.output_dir else None
 
     # ---- Compare (heavy imports come after parsing, so that --help is quick)
+    from workbench.escapes import markdown_text
     from workbench.studies.comparison import Comparison, dataset_of
     from workbench.studies.disagreements import find_examples, pairwise_tests
     from workbench.studies.page import FORMS, sentences, table_rows, write_study
@@ -59,7 +62,8 @@ def main() -> None:
             print(f"\n{title}:", *examples, sep="\n  ")
     if folder is not None:
         names = " and ".join([", ".join(one.name for one in settings[:-1]), settings[-1].name]).removeprefix(" and ")
-        write_study(folder, arguments.title or f"{task}: {names}", [part], more=tuple(pairwise_tests(part)))
+        title = arguments.title or markdown_text(f"{task}: {names}")
+        write_study(folder, title, [part], more=tuple(pairwise_tests(part)))
         print(f"\nREADME.md, table.md, table.csv, study.json, scores.png and scores.json are in\n{folder}")
 
 

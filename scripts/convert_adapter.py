@@ -23,7 +23,9 @@ class ConvertArguments:
     """The adapter, and what it becomes."""
 
     source: str = option("", "folder or Hub repository of the adapter or fusion to convert", positional=True)
-    target: str = option("", "folder to write; new or empty, unless --overwrite_output_dir", positional=True)
+    target: str = option(
+        "", "folder to write; new or empty, unless --overwrite_output_dir", positional=True, output="folder"
+    )
     to: str | None = option(None, "the format to write (default: the other one)", choices=FORMATS)
     name: str | None = option(None, "its name in AdapterHub's format (default: that of the source's folder)")
     with_head: bool = option(True, "convert the prediction head too, if there is one")
@@ -34,48 +36,54 @@ class ConvertArguments:
 def main() -> None:
     # ---- Arguments
     arguments = parse_arguments(ConvertArguments, __doc__)
-    if arguments.to is None:
-        arguments.to = "adapterhub" if is_peft(arguments.source) else "peft"
-        print(f"No --to is given: {arguments.source} is converted to {arguments.to}'s format")
-    if arguments.unshare and arguments.to != "adapterhub":
+    if arguments.unshare and arguments.to == "peft":
         raise UserError("--unshare is for --to adapterhub; our own format can share")
-    target = Path(arguments.target)
-    if target.is_file():
-        raise UserError(f"{target}: a file; give a folder")
-    if target.is_dir() and any(target.iterdir()) and not arguments.overwrite_output_dir:
-        raise UserError(f"{target}: not empty; add --overwrite_output_dir, or choose another folder")
+    target = check_target(arguments)
 
-    # ---- Convert (heavy imports come after parsing, so that --help is quick)
+    # ---- The adapter (heavy imports come after parsing, so that --help is quick)
+    from workbench.hub.fetch import fetch_adapter, reading
+
+    folder = fetch_adapter(arguments.source)
+    if arguments.to is None:
+        arguments.to = "adapterhub" if arguments.unshare or is_peft(folder) else "peft"
+        print(f"No --to is given: {arguments.source} is converted to {arguments.to}'s format")
+
+    # ---- Convert
     from custom_models.bottleneck import adapterhub
 
-    try:
+    name = arguments.name or adapterhub.name_there(arguments.source)
+    with reading(arguments.source):
         if arguments.to == "peft":
-            checkpoint = adapterhub.convert_to_peft(arguments.source, arguments.target, with_head=arguments.with_head)
+            checkpoint = adapterhub.convert_to_peft(folder, arguments.target, with_head=arguments.with_head)
         elif arguments.unshare:
-            checkpoint = unshare(arguments)
+            checkpoint = unshare(arguments, name)
         else:
-            options = {"name": arguments.name, "with_head": arguments.with_head}
-            checkpoint = adapterhub.convert_to_adapterhub(arguments.source, arguments.target, **options)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+            checkpoint = adapterhub.convert_to_adapterhub(folder, arguments.target, name, arguments.with_head)
 
     # ---- Report
     print(checkpoint.describe())
     print(f"It is in {target}")
 
 
-def is_peft(source: str) -> bool:
-    """Whether the folder holds an adapter of PEFT's; what is no folder is taken for AdapterHub's repository."""
-    import json
+def check_target(arguments: ConvertArguments) -> Path:
+    """The folder to write; UserError if there is something in its place."""
+    target = Path(arguments.target)
+    if target.is_file():
+        raise UserError(f"{target}: a file; give a folder")
+    if target.is_dir() and any(target.iterdir()) and not arguments.overwrite_output_dir:
+        raise UserError(f"{target}: not empty; add --overwrite_output_dir, or choose another folder")
+    return target
 
-    try:
-        fields = json.loads((Path(source) / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(fields, dict) and "peft_type" in fields
+
+def is_peft(folder: str) -> bool:
+    """Whether the folder holds an adapter of PEFT's, not AdapterHub's."""
+    from workbench.hub.door import read_object
+
+    path = Path(folder) / "adapter_config.json"
+    return path.is_file() and "peft_type" in read_object(path)
 
 
-def unshare(arguments: ConvertArguments):
+def unshare(arguments: ConvertArguments, name: str):
     """Loads the adapter into its base model and saves it with a bottleneck for every insertion."""
     from custom_models.bottleneck import adapterhub
     from workbench.classification.loading import load_classifier
@@ -83,7 +91,6 @@ def unshare(arguments: ConvertArguments):
     model, _ = load_classifier(arguments.source)
     if not hasattr(model, "peft_config"):
         raise UserError(f"{arguments.source}: a whole model, not an adapter")
-    name = arguments.name or adapterhub.name_there(arguments.source)
     return adapterhub.save_adapterhub(model, arguments.target, "default", True, name, arguments.with_head)
 
 

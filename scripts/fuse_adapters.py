@@ -38,7 +38,7 @@ class FusionStudyArguments(StudyArguments, ClassifierArguments):
         False, "fuse the task's own adapter of the same seed too, as Pfeiffer et al. 2021 do; its data then count twice"
     )
     seeds: int = option(3, "runs per strategy, with the seeds that follow the first")
-    strategy_options: dict = option(dict, "in a recipe: strategy -> options of its runs alone")
+    strategy_options: dict[str, dict] = option(dict, "in a recipe: strategy -> options of its runs alone")
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     adapters, tokens = arguments.adapters, 0
     if ATTENTION in fused:
         seeds = zip(fused[ATTENTION].seeds, fused[ATTENTION].folders, strict=True)
-        attention = {seed: mean_attention(run) for seed, run in seeds}
+        attention = {seed: mean_attention(run, arguments.trust_remote_code) for seed, run in seeds}
         _, adapters, _, tokens = attention[arguments.seed]
         title = f"{task}: attention over the adapters, {tokens:,} validation tokens, n = {len(attention)}"
         draw_attention(attention, folder / "attention.png", title)

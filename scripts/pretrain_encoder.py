@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.runs.trainer_options import TRAINER_OPTIONS
+from workbench.values import HEADS, LAYERS, WIDTH
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 IGNORED = -100  # a label that counts in no loss
@@ -24,10 +26,10 @@ class PretrainingArguments(RunArguments, OptimisationArguments):
     output_dir: str = option(
         "runs/encoder", "folder of this run: encoder, tokenizer, results.json, config.yaml, curves"
     )
-    hidden_size: int = option(64, "width of the hidden states")
-    num_hidden_layers: int = option(2, "layers")
-    num_attention_heads: int = option(4, "attention heads")
-    mask_probability: float = option(0.25, "share of the words that is hidden")
+    hidden_size: int = option(64, "width of the hidden states", **WIDTH)
+    num_hidden_layers: int = option(2, "layers", **LAYERS)
+    num_attention_heads: int = option(4, "attention heads", **HEADS)
+    mask_probability: float = option(0.25, "share of the words that is hidden", above=0, below=1)
     num_train_epochs: float = option(50.0, "passes over the training sums, hidden elsewhere each time")
     train_batch_size: int = option(128, "sums per optimiser step, over all processes together")
     weight_decay: float = option(0.01, "AdamW's decoupled weight decay")
@@ -35,18 +37,14 @@ class PretrainingArguments(RunArguments, OptimisationArguments):
 
 def main() -> None:
     # ---- Arguments (heavy imports come after parsing, so that --help is quick)
-    arguments = parse_arguments(PretrainingArguments, __doc__, extra_options)
-    if not 0 < arguments.mask_probability < 1:
-        raise UserError(f"mask_probability: {arguments.mask_probability}; give more than 0 and less than 1")
-    for name in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
-        if getattr(arguments, name) < 1:
-            raise UserError(f"{name}: {getattr(arguments, name)}; give 1 or more")
+    arguments = parse_arguments(PretrainingArguments, __doc__, TRAINER_OPTIONS)
+    import torch
     from datasets import Dataset
     from transformers import BertConfig, BertForMaskedLM, set_seed
 
     from workbench.data.written_sums import written_sums
     from workbench.processes import is_main_process
-    from workbench.runs import results
+    from workbench.runs import hardware, results
     from workbench.runs.figures import plot_curves
     from workbench.runs.folder import open_run
     from workbench.runs.trainer import make_trainer, make_training_arguments
@@ -75,6 +73,8 @@ def main() -> None:
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
+        with torch.device("meta"):
+            hardware.check_memory(results.count_parameters(BertForMaskedLM(config))["total"])
         model = BertForMaskedLM(config)
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -180,12 +180,6 @@ def share_right(prediction) -> dict[str, float]:
     """The share of the hidden words that are filled in right."""
     counted = prediction.label_ids != IGNORED
     return {"accuracy": float((prediction.predictions == prediction.label_ids)[counted].mean())}
-
-
-def extra_options() -> dict[str, type]:
-    from workbench.runs.trainer import training_argument_types
-
-    return training_argument_types()
 
 
 if __name__ == "__main__":

@@ -61,11 +61,16 @@ def main() -> None:
 
 
 def check_kind(arguments: PublishArguments) -> None:
-    """UserError for a folder of runs, an adapter called a model or the reverse, or another base model than its own."""
+    """UserError for a folder of runs or one that is being written, an adapter called a model or the reverse, or another
+    base model than its own.
+    """
+    from workbench.runs.claims import claim
     from workbench.runs.folder import check_is_one_run
 
     folder = Path(arguments.source)
     check_is_one_run(arguments.source)
+    for run in (folder, *map(Path, arguments.seed_runs)):
+        claim(run, is_shared=True)
     has_adapter, has_model = ((folder / name).is_file() for name in ("adapter_config.json", "config.json"))
     if arguments.kind == "model" and has_adapter:
         raise UserError(f"{folder}: an adapter, without the model that it belongs to: publish.py adapter publishes it")
@@ -79,7 +84,7 @@ def check_base_model(folder: Path, base_model: str) -> None:
     """UserError if the Hub has a base model of that name of another kind or size than the adapter was trained on."""
     from huggingface_hub import hf_hub_download
 
-    trained_on = Path(read_fields(folder / "adapter_config.json").get("base_model_name_or_path") or "")
+    trained_on = Path(str(read_fields(folder / "adapter_config.json").get("base_model_name_or_path") or ""))
     ours = read_fields(trained_on / "config.json") or read_fields(folder / "config.json")
     try:
         theirs = read_fields(Path(hf_hub_download(base_model, "config.json")))
@@ -95,24 +100,26 @@ def check_base_model(folder: Path, base_model: str) -> None:
 
 def read_fields(path: Path) -> dict:
     """A JSON object; {} where there is none."""
-    import json
+    from workbench.runs.schema import read_json
 
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except UserError:
         return {}
-    return fields if isinstance(fields, dict) else {}
 
 
 def make_package(arguments: PublishArguments):
     """The content of the repository."""
     from workbench.hub import packages
+    from workbench.hub.fetch import check_loads
 
     source, repo_id = arguments.source, arguments.repo_id
     if arguments.kind in ("model", "adapter"):
         check_kind(arguments)
     if arguments.kind == "model":
-        return packages.model_package(source, repo_id, arguments.dataset_id, arguments.seed_runs)
+        package = packages.model_package(source, repo_id, arguments.dataset_id, arguments.seed_runs)
+        check_loads(source)
+        return package
     if arguments.kind == "adapter":
         return packages.adapter_package(source, repo_id, arguments.base_model)
     make = {

@@ -20,6 +20,7 @@ from workbench.errors import run_main
 from workbench.studies.cells import StudyArguments, check_axis, one_each
 from workbench.studies.report import ScoreColumn, Spread, describe_effect, pair_along, write_study_table
 from workbench.studies.study import run_study
+from workbench.values import LAYERS, WIDTH
 
 SCRIPT = Path(__file__).parent / "train_translator.py"
 PRESET = "notebook"
@@ -37,10 +38,12 @@ class CapacityArguments(StudyArguments, OptimisationArguments):
     """The settings that are compared; what is not a list holds for every run."""
 
     output_dir: str = option("runs/capacity", "folder of the study: one run per cell, the table and the figures")
-    hidden_sizes: list[int] = option(lambda: [32, 64], "widths of the encoder-decoder")
+    hidden_sizes: list[int] = option(lambda: [32, 64], "widths of the encoder-decoder", **WIDTH)
     dataset_sizes: list[str] = option(lambda: ["small", "large"], "which generated pairs")
     architectures: list[str] = option(lambda: list(BOTH), "encoder-decoder, decoder-only, or both")
-    layers: int = option(4, "blocks in the encoder, and in the decoder; the decoder-only model has twice as many")
+    layers: int = option(
+        4, "blocks in the encoder, and in the decoder; the decoder-only model has twice as many", **LAYERS
+    )
     num_train_epochs: list[float] = option(lambda: [100.0, 50.0], "most passes: one for all, or one per hidden size")
     train_batch_size: list[int] = option(lambda: [64, 512], "examples per step: one for all, or one per data set")
     learning_rate: float = option(5e-4, "learning rate of the first epoch")

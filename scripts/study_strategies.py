@@ -43,8 +43,8 @@ class StrategiesArguments(StudyArguments, ClassifierArguments):
     )
     strategies: list[str] = option(lambda: list(STRATEGIES), "see train_classifier.py --strategy list")
     seeds: int = option(3, "runs per task and strategy, with the seeds that follow the first")
-    task_options: dict = option(dict, "in a recipe: task -> options of its runs alone")
-    strategy_options: dict = option(dict, "in a recipe: strategy -> options of its runs alone")
+    task_options: dict[str, dict] = option(dict, "in a recipe: task -> options of its runs alone")
+    strategy_options: dict[str, dict] = option(dict, "in a recipe: strategy -> options of its runs alone")
 
 
 def main() -> None:
@@ -126,7 +126,7 @@ def cell_options(model: str, task: str, strategy: str, arguments: StrategiesArgu
     if arguments.train_file is None and find_task(task).generate:
         options["data_dir"] = None
     options["adapters"] = arguments.adapters if find_strategy(strategy).takes_adapters else None
-    own = {**(arguments.task_options.get(task) or {}), **(arguments.strategy_options.get(strategy) or {})}
+    own = {**arguments.task_options.get(task, {}), **arguments.strategy_options.get(strategy, {})}
     return with_own(fill_defaults(options), own, ClassifierArguments, f"{task}, {strategy}")
 
 

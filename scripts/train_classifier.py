@@ -20,13 +20,14 @@ from workbench.classification.arguments import ClassifierArguments, fill_default
 from workbench.classification.augmentation import check_augmentation, names_of
 from workbench.classification.intermediate import check_intermediate
 from workbench.classification.run import train, train_seeds
-from workbench.errors import UserError, run_main
+from workbench.errors import run_main
+from workbench.runs.trainer_options import TRAINER_OPTIONS
 from workbench.strategies.catalogue import FUSIONS, STRATEGIES, check_adapters
 
 
 def main() -> None:
     # ---- Arguments
-    arguments = parse_arguments(ClassifierArguments, __doc__, extra_options)
+    arguments = parse_arguments(ClassifierArguments, __doc__, TRAINER_OPTIONS)
     if arguments.strategy == "list":
         print("\n".join(f"{name:18} {strategy.help}" for name, strategy in (STRATEGIES | FUSIONS).items()))
         return
@@ -40,8 +41,6 @@ def main() -> None:
     check_adapters(arguments)
     check_intermediate(arguments)
     make_transforms = find_transforms(arguments) if check_augmentation(arguments) else None
-    if arguments.seeds < 1:
-        raise UserError(f"seeds: {arguments.seeds}; give 1 or more")
     if arguments.seeds > 1:
         train_seeds(Path(__file__), arguments)
     else:
@@ -54,12 +53,6 @@ def find_transforms(arguments: ClassifierArguments) -> Callable:
 
     make_named(names_of(arguments), arguments.strength, arguments.seed)
     return make_named
-
-
-def extra_options() -> dict[str, type]:
-    from workbench.runs.trainer import training_argument_types
-
-    return training_argument_types()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ that transformers and scripts/classify.py load, with results.json and curves.png
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
+from workbench.arguments import OptimisationArguments, RunArguments, convert_options, option, parse_arguments
 from workbench.data.known_tasks import TASKS, find_task
 from workbench.errors import UserError, run_main
+from workbench.runs.trainer_options import TRAINER_OPTIONS
 from workbench.strategies.arguments import POOLINGS, StrategyArguments
+from workbench.values import DROPOUT, LENGTH
 
 
 @dataclass
@@ -24,14 +26,18 @@ class MultiTaskArguments(RunArguments, OptimisationArguments):
 
     tasks: list[str] = option(list, f"two or more of {', '.join(TASKS)}, or labelled files (CSV, TSV, …)")
     data_dir: str | None = option(None, "folder with the tasks' usual files (default: their data sets on the Hub)")
-    task_options: dict = option(dict, "in a recipe: task -> its data_dir, text_column, max_train_examples, …")
-    temperature: float = option(2.0, "1: batches by the tasks' sizes; the higher, the more evenly")
+    task_options: dict[str, dict] = option(
+        dict, "in a recipe: task -> its data_dir, text_column, max_train_examples, …"
+    )
+    temperature: float = option(
+        2.0, "1: batches by the tasks' sizes; the higher, the more evenly", above=0, maximum=10**6
+    )
     model_name_or_path: str = option("bert-base-uncased", "pretrained encoder: a folder, or its name on the Hub")
     pooling: str = option("cls", "the heads read the first token's state, or the mean over all", choices=POOLINGS)
-    classifier_dropout: float | None = option(None, "dropout in the heads, instead of the encoder's own")
+    classifier_dropout: float | None = option(None, "dropout in the heads, instead of the encoder's own", **DROPOUT)
     trust_remote_code: bool = option(False, "run the code that the encoder's repository brings")
     output_dir: str = option("runs/multitask", "folder of this run: a classifier per task, results.json, curves")
-    max_length: int = option(128, "tokens per example; what is longer is cut off")
+    max_length: int = option(128, "tokens per example; what is longer is cut off", **LENGTH)
     num_train_epochs: float = option(10.0, "times as many batches as all training splits together make")
     train_batch_size: int = option(32, "examples per optimiser step, over all processes together")
     eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")
@@ -46,7 +52,7 @@ class MultiTaskArguments(RunArguments, OptimisationArguments):
 
 def main() -> None:
     # ---- Arguments
-    arguments = parse_arguments(MultiTaskArguments, __doc__, extra_options)
+    arguments = parse_arguments(MultiTaskArguments, __doc__, TRAINER_OPTIONS)
     check_tasks(arguments)
 
     # ---- Seed, data and run folder (heavy imports come after parsing, so that --help is quick)
@@ -167,8 +173,6 @@ def check_tasks(arguments: MultiTaskArguments) -> None:
     unknown = sorted(set(arguments.task_options) - set(names))
     if unknown:
         raise UserError(f"task_options: '{unknown[0]}' is not among the tasks: {', '.join(names)}")
-    if not arguments.temperature > 0:
-        raise UserError(f"temperature: {arguments.temperature}; give a number above 0")
 
 
 def task_name(asked: str) -> str:
@@ -184,17 +188,14 @@ def task_arguments(asked: str, arguments: MultiTaskArguments):
         options: dict = {"train_file": asked}
     else:
         options = {"task": asked, "data_dir": None if find_task(asked).generate else arguments.data_dir}
-    own = arguments.task_options.get(task_name(asked)) or {}
+    own = arguments.task_options.get(task_name(asked), {})
     unknown = sorted(set(own) - {item.name for item in fields(TaskArguments)})
     if unknown:
         raise UserError(f"task_options: {task_name(asked)}: there is no option '{unknown[0]}'")
-    return TaskArguments(**(options | own))
-
-
-def extra_options() -> dict[str, type]:
-    from workbench.runs.trainer import training_argument_types
-
-    return training_argument_types()
+    try:
+        return TaskArguments(**(options | convert_options(TaskArguments, own)))
+    except UserError as error:
+        raise UserError(f"task_options: {task_name(asked)}: {error}") from error
 
 
 if __name__ == "__main__":

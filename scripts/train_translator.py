@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from workbench.arguments import OptimisationArguments, RunArguments, option, parse_arguments
 from workbench.errors import UserError, run_main
 from workbench.hub.push import PushArguments, check_before_training, publish_run
+from workbench.runs.trainer_options import TRAINER_OPTIONS
+from workbench.values import DROPOUT, HEADS, LAYERS, WIDTH
 
 SENTENCE = "the air conditioning is working"
+BLOCKS = {"minimum": 0, "maximum": 256}  # a decoder-only model has none in the encoder
+POSITIONS = {"minimum": 8, "maximum": 65_536}  # half of them are the longest word's
 
 
 @dataclass
@@ -26,22 +30,24 @@ class TranslatorArguments(RunArguments, OptimisationArguments, PushArguments):
         "encoder-decoder", "which of the two models", choices=("encoder-decoder", "decoder-only")
     )
     preset: str = option("default", "sizes and choices to start from", choices=("default", "notebook"))
-    hidden_size: int | None = option(None, "width of the hidden states, instead of the preset's")
-    encoder_layers: int | None = option(None, "blocks in the encoder, instead of the preset's")
-    decoder_layers: int | None = option(None, "blocks in the decoder, instead of the preset's")
-    num_attention_heads: int | None = option(None, "attention heads, instead of the preset's", advanced=True)
+    hidden_size: int | None = option(None, "width of the hidden states, instead of the preset's", **WIDTH)
+    encoder_layers: int | None = option(None, "blocks in the encoder, instead of the preset's", **BLOCKS)
+    decoder_layers: int | None = option(None, "blocks in the decoder, instead of the preset's", **LAYERS)
+    num_attention_heads: int | None = option(None, "attention heads, instead of the preset's", advanced=True, **HEADS)
     intermediate_size: int | None = option(
-        None, "width inside the feed-forward layers, instead of the preset's", advanced=True
+        None, "width inside the feed-forward layers, instead of the preset's", advanced=True, **WIDTH
     )
     position_type: str | None = option(
         None, "positions, instead of the preset's", choices=("sinusoidal", "rotary"), advanced=True
     )
     layer_norm: str | None = option(None, "LayerNorm, instead of the preset's", choices=("pre", "none"), advanced=True)
-    dropout: float | None = option(None, "dropout on embeddings and sub-layers, instead of the preset's")
+    dropout: float | None = option(None, "dropout on embeddings and sub-layers, instead of the preset's", **DROPOUT)
     attention_dropout: float | None = option(
-        None, "dropout on attention weights, instead of the preset's", advanced=True
+        None, "dropout on attention weights, instead of the preset's", advanced=True, **DROPOUT
     )
-    max_position_embeddings: int = option(512, "longest sequence, in symbols; longer words are refused", advanced=True)
+    max_position_embeddings: int = option(
+        512, "longest sequence, in symbols; longer words are refused", advanced=True, **POSITIONS
+    )
     dataset_size: str = option("large", "which generated pairs, without --train_file", choices=("large", "small"))
     train_file: str | None = option(
         None, "word pairs: a TSV, CSV, JSON-lines or `word translation` file, or a Hub data set"
@@ -58,17 +64,12 @@ MODEL_FIELDS = (
 ).split()
 
 
-def extra_options() -> dict[str, type]:
-    from workbench.runs.trainer import training_argument_types
-
-    return training_argument_types()
-
-
 def main() -> None:
     # ---- Arguments
-    arguments = parse_arguments(TranslatorArguments, __doc__, extra_options)
+    arguments = parse_arguments(TranslatorArguments, __doc__, TRAINER_OPTIONS)
 
     # ---- Seed and run folder (heavy imports come after parsing, so that --help is quick)
+    import torch
     from transformers import set_seed
 
     from custom_models import ARCHITECTURES, PigLatinConfig, build_tokenizer
@@ -76,7 +77,7 @@ def main() -> None:
     from workbench.files import write_table
     from workbench.hub import packages
     from workbench.processes import is_main_process, process_count
-    from workbench.runs import facts, results
+    from workbench.runs import facts, hardware, results
     from workbench.runs.figures import plot_curves
     from workbench.runs.folder import open_run
     from workbench.runs.metrics import word_scores
@@ -114,6 +115,8 @@ def main() -> None:
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+    with torch.device("meta"):
+        hardware.check_memory(results.count_parameters(ARCHITECTURES[arguments.architecture](config))["total"])
     model = ARCHITECTURES[arguments.architecture](config)
     longest = max(map(len, splits["train"]["labels"][:]))
     model.generation_config.max_new_tokens = min(2 * longest, config.max_position_embeddings // 2)

@@ -14,6 +14,11 @@ from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.files import file_size
+from workbench.values import BATCH
+
+MOST_ROWS = 4096  # words times beams that are decoded at once
+LONGEST_DRAWN = 64
 
 
 @dataclass
@@ -23,10 +28,10 @@ class TranslateArguments:
     model: str = option("", "a run's folder, or a model's name on the Hub", positional=True)
     text: str | None = option(None, "what to translate; without it, --file or standard input", positional=True)
     file: str | None = option(None, "a UTF-8 text file to translate, line by line")
-    beams: int = option(1, "beam search with this many beams (1: greedy)")
-    batch_size: int = option(256, "words per batch")
+    beams: int = option(1, "beam search with this many beams (1: greedy)", minimum=1, maximum=1_000)
+    batch_size: int = option(256, "words per batch", **BATCH)
     check: bool = option(False, "show the Pig Latin rule's own answer beside the model's, and how many words differ")
-    attention: str | None = option(None, "draw the attention of translating TEXT, one word, to this PNG")
+    attention: str | None = option(None, "draw the attention of translating TEXT, one word, to this PNG", output="file")
     trust_remote_code: bool = option(False, "run the code that a Hub repository brings, if it is not igpay's")
 
 
@@ -34,8 +39,7 @@ def main() -> None:
     arguments = parse_arguments(TranslateArguments, __doc__)
     if arguments.text is not None and arguments.file is not None:
         raise UserError("give text or --file, not both")
-    if arguments.beams < 1 or arguments.batch_size < 1:
-        raise UserError("--beams and --batch_size are at least 1")
+    check_attention(arguments)
     source = open_lines(arguments)
 
     from workbench.runs.folder import check_is_one_run
@@ -45,11 +49,12 @@ def main() -> None:
     check_is_one_run(arguments.model)
     model, tokenizer = load_translator(arguments.model, arguments.trust_remote_code)
     if arguments.check:
-        check_learned_rule(arguments.model)
+        check_learned_rule(arguments.model, arguments.trust_remote_code)
     if arguments.attention:
         draw_attention(arguments, model, tokenizer)
         return
-    translator = text_translator(model, tokenizer, arguments.batch_size, arguments.beams)
+    batch_size = max(1, min(arguments.batch_size, MOST_ROWS // arguments.beams))
+    translator = text_translator(model, tokenizer, batch_size, arguments.beams)
     lines = checked_lines(translator, source) if arguments.check else translator.lines(source, at_once(arguments))
     try:
         for line in lines:
@@ -74,6 +79,7 @@ def open_lines(arguments):
         return arguments.text.split("\n")
     if arguments.file is None:
         return read_lines(sys.stdin.buffer, "standard input")
+    file_size(arguments.file)
     try:
         return read_lines(Path(arguments.file).open("rb"), arguments.file)
     except OSError as error:
@@ -95,13 +101,13 @@ def at_once(arguments) -> int:
     return 1 if arguments.text is None and arguments.file is None and sys.stdin.isatty() else LINES_AT_ONCE
 
 
-def check_learned_rule(name: str) -> None:
+def check_learned_rule(name: str, trust_remote_code: bool) -> None:
     """UserError if what the model was tested on, so far as its folder tells, is not Pig Latin."""
     from workbench.data.pig_latin import to_pig_latin
     from workbench.hub.fetch import fetch_model
     from workbench.runs.results import RESULTS_FILE, RunResults
 
-    folder = Path(fetch_model(name))
+    folder = Path(fetch_model(name, trust_remote_code, also=(RESULTS_FILE,)))
     facts = (RunResults.read(folder).facts or {}) if (folder / RESULTS_FILE).is_file() else {}
     rows = [row[:2] for kind in ("examples", "wrong") for row in facts.get(kind) or ()]
     if rows and not any(to_pig_latin(source) == target for source, target in rows):
@@ -126,20 +132,29 @@ def checked_lines(translator, lines):
     yield f"{differ} of {len(written)} words differ from the rule"
 
 
+def check_attention(arguments) -> None:
+    """UserError unless what `--attention` is to draw is one word, not too long for a picture, into a PNG."""
+    if arguments.attention is None:
+        return
+    word = (arguments.text or "").strip()
+    if not word or len(word.split()) > 1:
+        raise UserError("--attention draws one word: give it as TEXT")
+    if len(word) > LONGEST_DRAWN:
+        raise UserError(f"--attention draws a word of at most {LONGEST_DRAWN} letters, and this one has {len(word)}")
+    if Path(arguments.attention).suffix != ".png":
+        raise UserError(f"attention: {arguments.attention}; give a name that ends in .png")
+
+
 def draw_attention(arguments, model, tokenizer) -> None:
-    """Translates one word and draws its attention weights."""
+    """Translates one word and draws its attention weights, of an output that does not end the first rows."""
     from workbench.runs.figures import plot_attention
     from workbench.translation.decoding import attention_of
     from workbench.translation.text import shortened
 
-    word = (arguments.text or "").strip()
-    if not word or len(word.split()) > 1:
-        raise UserError("--attention draws one word: give it as TEXT")
+    word, path = arguments.text.strip(), Path(arguments.attention)
     translation, panels, source, output = attention_of(model, tokenizer, word)
-    path = Path(arguments.attention)
-    if path.suffix != ".png" or not path.parent.is_dir():
-        raise UserError(f"{path}: give a .png file in a folder that exists")
-    plot_attention(panels, source, output, path)
+    panels = {title: weights[: 2 * LONGEST_DRAWN] for title, weights in panels.items()}
+    plot_attention(panels, source, output[: 2 * LONGEST_DRAWN], path)
     print(f"{word} → {shortened(translation, word)}; attention drawn to {path}")
 
 

@@ -8,7 +8,6 @@ spaces/results/studies/NAME: study.json, which a study or scripts/compare.py wri
 know the machine, the threads and the date. The second writes nothing, and fails if README.md says something else.
 """
 
-import json
 import re
 import statistics
 from dataclasses import dataclass
@@ -50,9 +49,11 @@ def main() -> None:
 
 def write_block(name: str, studies: Path) -> str:
     """The block of one study: its table, and below it n, splits, machine and date."""
+    from workbench.runs.schema import read_json
+
     folder = studies / name
     try:
-        study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+        study = read_json(folder / "study.json")
         parts = study["parts"]
         settings = list(dict.fromkeys(row["setting"] for part in parts for row in part["rows"]))
         rows = [table_row(setting, parts, folder) for setting in settings]
@@ -60,7 +61,7 @@ def write_block(name: str, studies: Path) -> str:
         lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
         table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
         return f"<!-- study {name} -->\n{table}\n{describe(parts, folder)}\n<!-- end -->"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration, OverflowError) as error:
         raise UserError(f"{folder}: cannot make a table of this study: {type(error).__name__}: {error}") from error
 
 
@@ -119,7 +120,9 @@ def machine(run: dict) -> str:
 
 
 def read_run(folder: Path, run: str) -> dict:
-    return json.loads((folder / run / "results.json").read_text(encoding="utf-8"))
+    from workbench.runs.schema import read_json
+
+    return read_json(folder / run / "results.json")
 
 
 if __name__ == "__main__":

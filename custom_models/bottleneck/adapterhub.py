@@ -39,6 +39,7 @@ from .model import MARK, PEFT_PREFIX, BottleneckModel, adapter_weights
 # Configuration, weights, and weights in the older format, of what `adapters` saves.
 ADAPTER = (CONFIG_NAME, "adapter.safetensors", "pytorch_adapter.bin")
 FUSION = ("adapter_fusion_config.json", "model_adapter_fusion.safetensors", "pytorch_model_adapter_fusion.bin")
+MOST_GROWTH = 8
 HEAD = ("head_config.json", "model_head.safetensors", "pytorch_model_head.bin")
 
 
@@ -255,6 +256,9 @@ def read_weights(folder: Path, safe_name: str, old_name: str | None) -> dict[str
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise ValueError(damaged) from error
     if not isinstance(weights, dict) or not all(isinstance(weight, torch.Tensor) for weight in weights.values()):
+        raise ValueError(damaged)
+    # A tensor that repeats one number in the file would be written out in full.
+    if sum(weight.numel() * weight.element_size() for weight in weights.values()) > MOST_GROWTH * path.stat().st_size:
         raise ValueError(damaged)
     return weights
 

@@ -108,6 +108,7 @@ def adapter_from_hub(saved: dict, weights: dict[str, torch.Tensor]) -> Checkpoin
     sizes = {weight.shape[0] for key, weight in renamed.items() if key.endswith(".down.weight")}
     if len(sizes) != 1:
         raise ValueError(f"reduction_factor gives bottlenecks of sizes {sorted(sizes)}: only one size is supported")
+    check_layers(renamed, settings.get("leave_out") or [])
     activation = settings["non_linearity"].lower()
     if "version" not in saved:
         activation = OLD_ACTIVATIONS.get(activation, activation)
@@ -122,6 +123,14 @@ def adapter_from_hub(saved: dict, weights: dict[str, torch.Tensor]) -> Checkpoin
         **base_fields(saved),
     )
     return Checkpoint(saved["name"], config, renamed)
+
+
+def check_layers(weights: dict[str, torch.Tensor], leave_out: list[int]) -> None:
+    """ValueError if a layer below others has no weights: it would silently have no adapter."""
+    layers = {int(found[1]) for key in weights if (found := re.search(r"\.layers?\.(\d+)\.", key))}
+    absent = set(range(max(layers, default=0))) - layers - set(leave_out)
+    if absent:
+        raise ValueError(f"the weights of layer {min(absent)} are missing, which leave_out does not name")
 
 
 def check_kind(settings: dict) -> None:

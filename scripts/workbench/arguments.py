@@ -8,17 +8,15 @@ import dataclasses
 import os
 import re
 import sys
-import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from .errors import UserError, continue_with, nearest
+from .recipes import read_lines
+from .values import BATCH, EPOCHS, KINDS, RATE, SEED, Value
 
-# What stands for a value in the help.
-KINDS = {int: "N", float: "X", dict: "MAPPING"}
 RECIPE_SUFFIXES = (".yaml", ".yml")
 # What other programs call our options; the first that a script has is suggested.
 USUAL_NAMES = {
@@ -47,7 +45,11 @@ USUAL_NAMES = {
 
 
 def option(default, help: str, **metadata):
-    """A dataclass field with its help text; `choices`, `positional` and `advanced` (not in `--help`) may be added."""
+    """A dataclass field with its help text.
+
+    `choices`, the ends of a range and the other attributes of `Value` may be added, and `positional` and `advanced`
+    (not in `--help`).
+    """
     kwargs = {"default_factory": default} if callable(default) else {"default": default}
     return field(**kwargs, metadata={"help": help, **metadata})
 
@@ -56,8 +58,10 @@ def option(default, help: str, **metadata):
 class RunArguments:
     """The run: its folder, its seed, and how to go on with it."""
 
-    output_dir: str = option("runs/run", "folder of this run: model, results.json, config.yaml, figures, checkpoints")
-    seed: int = option(0, "fixes data order, initialisation and dropout")
+    output_dir: str = option(
+        "runs/run", "folder of this run: model, results.json, config.yaml, figures, checkpoints", output="folder"
+    )
+    seed: int = option(0, "fixes data order, initialisation and dropout", **SEED)
     resume_from_checkpoint: bool = option(
         False, "go on from the run's last whole checkpoint, or start if there is none"
     )
@@ -71,25 +75,44 @@ class RunArguments:
 class OptimisationArguments:
     """The optimiser and its schedule; names as in transformers.TrainingArguments where one exists."""
 
-    num_train_epochs: float = option(45.0, "passes over the training split")
-    max_steps: int = option(-1, "stop after this many optimiser steps instead (-1: by epochs)", advanced=True)
-    train_batch_size: int = option(64, "examples per optimiser step, over all processes together")
-    eval_batch_size: int = option(256, "examples per evaluation batch, over all processes together", advanced=True)
-    learning_rate: float = option(2e-3, "highest learning rate")
+    num_train_epochs: float = option(45.0, "passes over the training split", **EPOCHS)
+    max_steps: int = option(
+        -1,
+        "stop after this many optimiser steps instead (-1: by epochs)",
+        minimum=1,
+        maximum=10**9,
+        also=(-1,),
+        advanced=True,
+    )
+    train_batch_size: int = option(64, "examples per optimiser step, over all processes together", **BATCH)
+    eval_batch_size: int = option(
+        256, "examples per evaluation batch, over all processes together", advanced=True, **BATCH
+    )
+    learning_rate: float = option(2e-3, "highest learning rate", **RATE)
     lr_scheduler_type: str = option(
-        "cosine", "shape of its decay: cosine, linear, constant, exponential, …", advanced=True
+        "cosine", "shape of its decay: cosine, linear, constant, polynomial, …", advanced=True
     )
     lr_decay_per_epoch: float = option(
-        0.0, "multiply the rate by this after each epoch instead (0.99, say; 0: off)", advanced=True
+        0.0,
+        "multiply the rate by this after each epoch instead (0.99, say; 0: off)",
+        minimum=0,
+        maximum=1,
+        advanced=True,
     )
     warmup_steps: int = option(
-        200, "steps of linear rise to the highest rate; at most a tenth of all steps", advanced=True
+        200,
+        "steps of linear rise to the highest rate; at most a tenth of all steps",
+        minimum=0,
+        maximum=10**9,
+        advanced=True,
     )
-    weight_decay: float = option(0.1, "AdamW's decoupled weight decay", advanced=True)
-    adam_beta2: float = option(0.98, "AdamW's second moment decay", advanced=True)
-    max_grad_norm: float = option(1.0, "clip the gradient's norm at this", advanced=True)
+    weight_decay: float = option(0.1, "AdamW's decoupled weight decay", minimum=0, maximum=100, advanced=True)
+    adam_beta2: float = option(0.98, "AdamW's second moment decay", minimum=0, below=1, advanced=True)
+    max_grad_norm: float = option(
+        1.0, "clip the gradient's norm at this (0: never)", minimum=0, maximum=10**6, advanced=True
+    )
     early_stopping_patience: int = option(
-        0, "stop after so many evaluations without a better validation loss (0: never)"
+        0, "stop after so many evaluations without a better validation loss (0: never)", minimum=0, maximum=10**6
     )
     bf16: bool = option(False, "bfloat16 autocast", advanced=True)
     gradient_checkpointing: bool = option(
@@ -100,7 +123,7 @@ class OptimisationArguments:
 def parse_arguments(
     arguments_class: type,
     description: str,
-    extra_options: Callable[[], dict[str, type]] | None = None,
+    extra_options: Mapping[str, Value | str] | None = None,
     argv: list[str] | None = None,
     without: Collection[str] = (),
 ):
@@ -110,25 +133,25 @@ def parse_arguments(
         arguments_class: dataclass whose fields come from `option`; a `positional` one is required unless its default
             is None or it takes a list. Without any, a recipe may stand by itself, as it may behind `--config`.
         description: what `--help` begins with, as written.
-        extra_options: called only if an option is not a field; returns the names and types of the others that are
-            allowed. Their values come back in the instance's `extra` dictionary.
+        extra_options: what is allowed beside the fields, or by a text why a name that others know is not. The values
+            come back in the instance's `extra` dictionary.
         without: fields that are no options here: the script gives them their values itself.
 
     Raises:
         UserError: an unknown option, a wrong value or an unreadable recipe, naming the nearest known option.
     """
     argv = sys.argv[1:] if argv is None else argv
-    known = {name: hint for name, hint in typing.get_type_hints(arguments_class).items() if name not in without}
+    known = {name: value for name, value in option_values(arguments_class).items() if name not in without}
     parser = _build_parser(arguments_class, known, description, bool(extra_options), "--help_all" in argv)
     given, unknown = parser.parse_known_args(argv)
     given = vars(given)
     path = given.pop("config", None)
     if _takes_recipe(arguments_class):
         path = _take_recipe(path, unknown)
-    extra = _check_extra(_pair_up(unknown, list(known)), extra_options, list(known))
-    values, others = _recipe_values(path, known, extra_options) if path is not None else ({}, {})
+    extra = _read_extra(_pair_up(unknown, list(known)), extra_options or {}, list(known))
+    given = {name: known[name].read(name, value) for name, value in given.items()}
+    values, others = _recipe_values(path, known, extra_options or {}) if path is not None else ({}, {})
     instance = arguments_class(**{**values, **given})
-    _check_choices(instance)
     if extra_options:
         instance.extra = others | extra
     if "resume_from_checkpoint" in known:
@@ -136,44 +159,37 @@ def parse_arguments(
     return instance
 
 
-def read_recipe(path: str) -> dict:
-    """A YAML file of options; UserError if it cannot be read or is no mapping."""
-    import yaml
-
-    try:
-        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{path}: cannot read this recipe: {error}") from error
-    if not isinstance(recipe, dict) or not all(isinstance(key, str) for key in recipe):
-        raise UserError(f"{path}: a recipe is a list of `option: value` lines")
-    return recipe
+def option_values(arguments_class: type) -> dict[str, Value]:
+    """Option -> what it takes, of a dataclass whose fields come from `option`."""
+    hints, fields = typing.get_type_hints(arguments_class), dataclasses.fields(arguments_class)
+    return {item.name: Value.of(hints[item.name], _metadata(item.name, arguments_class)) for item in fields}
 
 
-def _recipe_values(path: str, known: dict[str, type], extra_options) -> tuple[dict, dict]:
+def _metadata(name: str, arguments_class: type) -> dict:
+    """What `option` was told of a field, and where a class only has another default, what the class below it was."""
+    fields = [vars(kind).get("__dataclass_fields__", {}).get(name) for kind in arguments_class.__mro__]
+    return {key: told for item in reversed(fields) if item is not None for key, told in item.metadata.items()}
+
+
+def _recipe_values(path: str, known: dict[str, Value], extra_options: Mapping) -> tuple[dict, dict]:
     """A recipe's values of the `known` options and of the others; UserError names the file and the line."""
-    recipe = read_recipe(path)
     values, others = {}, {}
+    recipe, lines = read_lines(path)
     for key, value in recipe.items():
         try:
             if key in known:
-                values[key] = _convert(key, value, known[key])
+                values[key] = known[key].read(key, value)
             else:
-                others |= _check_extra({key: value}, extra_options, list(known))
+                others |= _read_extra({key: value}, extra_options, list(known))
         except UserError as error:
-            raise UserError(f"{path}{_line_of(path, key)}: {error}") from error
+            raise UserError(f"{path}, line {lines[key]}: {error}") from error
     return values, others
 
 
-def _line_of(path: str, key: str) -> str:
-    """`, line 3` where a line of the recipe begins with the key, else nothing."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return next((f", line {number}" for number, line in enumerate(lines, 1) if line.startswith(f"{key}:")), "")
-
-
 def convert_options(arguments_class: type, values: dict) -> dict:
-    """Values of a recipe as the types of the dataclass's fields; UserError for one that cannot be."""
-    hints = typing.get_type_hints(arguments_class)
-    return {name: _convert(name, value, hints[name]) for name, value in values.items()}
+    """Values of a recipe as those of the dataclass's fields; UserError for one that cannot be."""
+    known = option_values(arguments_class)
+    return {name: known[name].read(name, value) for name, value in values.items()}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -189,11 +205,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _build_parser(
-    arguments_class: type, hints: dict, description: str, has_extra: bool, shows_all: bool
+    arguments_class: type, known: dict[str, Value], description: str, has_extra: bool, shows_all: bool
 ) -> argparse.ArgumentParser:
     """The parser; in its help, a group of options for each dataclass, without the advanced ones unless `shows_all`."""
-    items = [item for item in dataclasses.fields(arguments_class) if item.name in hints]
-    hidden = set() if shows_all else {item.name for item in items if _is_advanced(item.name, arguments_class)}
+    items = [item for item in dataclasses.fields(arguments_class) if item.name in known]
+    advanced = {item.name for item in items if _metadata(item.name, arguments_class).get("advanced", False)}
+    hidden = set() if shows_all else advanced
     parser = _Parser(
         usage=_usage(items, _takes_recipe(arguments_class)),
         epilog=_epilog(len(hidden), has_extra),
@@ -211,7 +228,7 @@ def _build_parser(
     for title, members in _groups(arguments_class, items).items():
         group = parser.add_argument_group(title)
         for item in members:
-            _add_option(group, item, hints[item.name], item.name in hidden)
+            _add_option(group, item, known[item.name], item.name in hidden)
     return parser
 
 
@@ -226,7 +243,9 @@ def _usage(items: list[dataclasses.Field], takes_recipe: bool) -> str:
 
 def _epilog(hidden: int, has_extra: bool) -> str:
     told = f"{hidden} more options: --help_all." if hidden else ""
-    extra = "Any other field of transformers.TrainingArguments is accepted under its own name." if has_extra else ""
+    extra = (
+        "Most other fields of transformers.TrainingArguments are accepted under their own names." if has_extra else ""
+    )
     return " ".join(filter(None, (told, extra)))
 
 
@@ -244,12 +263,6 @@ def _title(kind: type) -> str:
     """A dataclass's docstring up to the first full stop or semicolon."""
     written = (kind.__doc__ or "").strip()
     return "Options" if not written or written.startswith(f"{kind.__name__}(") else re.split(r"[.;]", written)[0]
-
-
-def _is_advanced(name: str, arguments_class: type) -> bool:
-    """Whether any of the dataclasses that define an option calls it advanced."""
-    fields = [vars(kind).get("__dataclass_fields__", {}).get(name) for kind in arguments_class.__mro__]
-    return any(item is not None and item.metadata.get("advanced", False) for item in fields)
 
 
 def _takes_recipe(arguments_class: type) -> bool:
@@ -273,63 +286,21 @@ def _is_positional(item: dataclasses.Field) -> bool:
     return item.metadata.get("positional", False)
 
 
-def _add_option(group, item: dataclasses.Field, hint, is_hidden: bool) -> None:
-    kind, is_list = _plain_type(hint)
+def _add_option(group, item: dataclasses.Field, value: Value, is_hidden: bool) -> None:
     default = item.default_factory() if item.default is dataclasses.MISSING else item.default
-    shown = "" if default is False or default in (None, "", []) else f" (default: {default})"
-    choices = item.metadata.get("choices")
+    shown = "" if default is False or default in (None, "", [], {}) else f" (default: {default})"
     kwargs = {"help": argparse.SUPPRESS if is_hidden else item.metadata.get("help", "").replace("%", "%%") + shown}
-    kwargs["metavar"] = "{" + ",".join(choices) + "}" if choices else KINDS.get(kind, "TEXT")
-    if kind is bool:
-        kwargs |= {"nargs": "?", "const": True, "type": _boolean, "metavar": "true|false"}
-    else:
-        kwargs |= {"type": kind, "nargs": "*" if is_list else None}
-    if _is_positional(item):
-        kwargs["nargs"] = (
-            "*" if is_list else "?" if item.default is not dataclasses.MISSING and default is None else None
-        )
-        group.add_argument(item.name, **kwargs | ({} if choices else {"metavar": item.name.upper()}))
-    else:
+    kwargs["metavar"] = "{" + ",".join(value.choices) + "}" if value.choices else KINDS.get(value.kind, "TEXT")
+    if value.kind is bool:
+        kwargs |= {"nargs": "?", "const": True, "metavar": "true|false"}
+    elif value.is_list:
+        kwargs["nargs"] = "*"
+    if not _is_positional(item):
         group.add_argument(f"--{item.name}", **kwargs)
-
-
-def _plain_type(hint) -> tuple[type, bool]:
-    """The value's type, and whether the option takes a list: `int | None` is int, `list[str]` is a list of str."""
-    if isinstance(hint, types.UnionType):
-        hint = next(part for part in hint.__args__ if part is not type(None))
-    if typing.get_origin(hint) is list:
-        return typing.get_args(hint)[0], True
-    return hint, False
-
-
-def _boolean(text: str) -> bool:
-    values = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if text.lower() not in values:
-        raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
-    return values[text.lower()]
-
-
-def _convert(name: str, value, hint):
-    """A recipe's value as the option's type."""
-    kind, is_list = _plain_type(hint)
-    if value is None:
-        return None
-    try:
-        if is_list:
-            return [_scalar(item, kind) for item in (value if isinstance(value, list) else [value])]
-        return _scalar(value, kind)
-    except (TypeError, ValueError, OverflowError, argparse.ArgumentTypeError) as error:
-        raise UserError(f"{name}: '{value}' is not of type {kind.__name__}") from error
-
-
-def _scalar(value, kind: type):
-    if kind is bool:
-        return value if isinstance(value, bool) else _boolean(str(value))
-    if isinstance(value, (bool, list, dict)) and kind is not dict:
-        raise TypeError(value)
-    if kind is int and float(value) != int(float(value)):
-        raise ValueError(value)
-    return kind(float(value)) if kind is int else kind(value)
+        return
+    if item.default is not dataclasses.MISSING and default is None:
+        kwargs["nargs"] = "?"
+    group.add_argument(item.name, **kwargs | ({} if value.choices else {"metavar": item.name.upper()}))
 
 
 def _pair_up(tokens: list[str], known: list[str]) -> dict[str, str | bool]:
@@ -355,25 +326,12 @@ def suggestion(name: str, known: list[str]) -> str:
     return f"; did you mean '{usual[0]}'?" if usual else nearest(name.replace("-", "_"), known)
 
 
-def _check_extra(others: dict, extra_options, known: list[str]) -> dict:
-    """The values of options that are not fields, converted; UserError for one that does not exist."""
-    if not others:
-        return {}
-    close = next((name for name in others if suggestion(name, known)), None)
-    if close is not None and close not in (allowed := extra_options() if extra_options else {}):
-        raise UserError(f"unknown option '{close}'{suggestion(close, known)}")
-    allowed = extra_options() if extra_options else {}
+def _read_extra(others: dict, extra_options: Mapping[str, Value | str], known: list[str]) -> dict:
+    """The values of options that are not fields; UserError for one that does not exist, or is refused."""
     for name in others:
-        if name not in allowed:
-            raise UserError(f"unknown option '{name}'{nearest(name, [*known, *allowed])} (see --help)")
-    return {name: _convert(name, value, allowed[name]) for name, value in others.items()}
-
-
-def _check_choices(instance) -> None:
-    for item in dataclasses.fields(instance):
-        choices, value = item.metadata.get("choices"), getattr(instance, item.name)
-        if choices and value is not None and value not in choices:
-            raise UserError(
-                f"{item.name}: unknown value '{value}'{nearest(str(value), list(choices))}; choose one of "
-                f"{', '.join(choices)}"
-            )
+        if name not in extra_options:
+            hint = suggestion(name, known) or f"{nearest(name, [*known, *extra_options])} (see --help)"
+            raise UserError(f"unknown option '{name}'{hint}")
+        if isinstance(extra_options[name], str):
+            raise UserError(f"{name}: transformers has this option, igpay has not: {extra_options[name]}")
+    return {name: extra_options[name].read(name, value) for name, value in others.items()}

@@ -1,23 +1,25 @@
-"""Mistakes that a user can cause: one line on stderr and exit code 2."""
+"""What ends a script early, in one line on stderr: a user's mistake (exit code 2), a signal, or a bug of ours (1)."""
 
 import errno
 import os
 import shlex
 import signal
 import sys
-import threading
+import tempfile
+import traceback
 from collections.abc import Callable
 
+from .termination import Terminated, has_come, on_termination, terminate
+
+# Whose versions a report names.
+LIBRARIES = ("torch", "transformers", "datasets", "peft", "accelerate", "huggingface_hub", "adapters", "numpy")
+LONGEST_LINE = 1_500
 # What is wrong with a path that the user gave.
 PATH_ERRORS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class UserError(Exception):
     """A mistake in what the user gave; its text says what was got, what is allowed and what to do."""
-
-
-class Terminated(BaseException):
-    """SIGTERM, as a scheduler sends it before it takes a machine away."""
 
 
 # The arguments of a script that can go on with what it has begun.
@@ -31,7 +33,7 @@ def continue_with(argv: list[str]) -> None:
 
 def run_main(main: Callable[[], None]) -> None:
     """Runs a script's `main`, turning what the user can cause into one line and exit code 2."""
-    earlier = _on_termination(_terminate)
+    earlier = on_termination(terminate)
     try:
         main()
         _leave_process_group()
@@ -40,31 +42,27 @@ def run_main(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(_stop("interrupted", 130))
     except Terminated:
+        on_termination(signal.SIG_IGN)
         sys.exit(_stop("ended by SIGTERM", 143))
     except BrokenPipeError:
         # Who reads our output has had enough; nothing more may be written, not even at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
+        if has_come():
+            sys.exit(_stop("ended by SIGTERM", 143))
         if isinstance(error, OSError) and error.errno in PATH_ERRORS:
             sys.exit(_fail(f"{error.filename or 'the output folder'}: {error.strerror}"))
         if _is_full_disk(error):
             sys.exit(_fail("no space left on the disk; free some, or choose another --output_dir; whole files stay"))
-        raise
+        if _is_full_memory(error):
+            sys.exit(_fail("not enough memory; give a smaller batch, a smaller model or shorter examples"))
+        if os.environ.get("IGPAY_DEBUG") == "1":
+            raise
+        sys.exit(_tell_bug(error))
     finally:
         _continuation.clear()
-        _on_termination(earlier)
-
-
-def _terminate(number: int, frame) -> None:
-    raise Terminated
-
-
-def _on_termination(handler):
-    """Sets what SIGTERM does, and returns what it did; None outside of the main thread, where it cannot be set."""
-    if handler is None or threading.current_thread() is not threading.main_thread():
-        return None
-    return signal.signal(signal.SIGTERM, handler)
+        on_termination(earlier)
 
 
 def _stop(reason: str, code: int) -> int:
@@ -94,8 +92,42 @@ def _is_full_disk(error: Exception) -> bool:
     return "No space left on device" in str(error) or "inline_container" in str(error)
 
 
+def _is_full_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine (Python's or torch's allocator says so) or of an accelerator."""
+    is_out = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_out or "DefaultCPUAllocator: can't allocate memory" in str(error)
+
+
+def _tell_bug(error: Exception) -> int:
+    """One line on what no other line foresaw, of several processes from the first; each writes its own traceback."""
+    place = _write_traceback(error)
+    if int(os.environ.get("RANK", "0")) == 0:
+        reason = " ".join(str(error).split())
+        what = f"{type(error).__name__}: {reason[:200]}" if reason else type(error).__name__
+        print(f"error: a bug of igpay, please report it: {what}; {place}", file=sys.stderr)
+    return 1
+
+
+def _write_traceback(error: Exception) -> str:
+    """Writes a report into the folder for temporary files; returns where it is, or how to see it if it cannot be."""
+    try:
+        libraries = [name for name in LIBRARIES if name in sys.modules]
+        versions = [f"{name} {getattr(sys.modules[name], '__version__', '')}" for name in libraries]
+        head = f"{shlex.join(sys.argv)}\nPython {sys.version}\n{sys.platform}, {', '.join(versions)}\n\n"
+        text = head + "".join(traceback.format_exception(error))
+        with tempfile.NamedTemporaryFile(prefix="igpay-", suffix=".txt", delete=False) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+        return f"what to send with the report is in {file.name}"
+    except Exception:  # it must not hide what it is to tell
+        return "IGPAY_DEBUG=1 before the command shows where"
+
+
 def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    """One line on stderr; of a longer one, as of a name of many letters that it quotes, the beginning and the end."""
+    line = " ".join(message.split())
+    if len(line) > LONGEST_LINE:
+        line = f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
+    print(f"error: {line}", file=sys.stderr)
     return 2
 
 

@@ -1,11 +1,18 @@
 """What the page shows of answers, as HTML and as TSV; whatever a visitor typed is text in it, never a tag."""
 
 import html
+import re
 from collections import Counter
 from itertools import combinations
 
 from classification import Classifier, Row, lists, scored
 
+# The same as scripts/workbench/escapes.py
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# The same as scripts/workbench/escapes.py
+NUMBER = r"[-+]?(\d[\d,]*\.?\d*|\.\d+|inf|nan)([eE][-+]?\d+)?%?"
+# The same as scripts/workbench/escapes.py
+NUMERIC = re.compile(rf"{NUMBER}( ± {NUMBER})?( \[{NUMBER}, {NUMBER}\])?")
 MAX_BARS, MAX_ROWS, MAX_SHOWN = 8, 200, 300
 DIFFER, RIGHT, WRONG = "≠", "✓", "✗"
 CSS = """
@@ -185,10 +192,23 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
+# The same as scripts/workbench/escapes.py
+def one_line(text: str) -> str:
+    """A text that breaks no row: white space of any kind is one space, other control characters are left out."""
+    plain = " ".join(text.encode("utf-8", "replace").decode().split())
+    return "".join(character for character in plain if character.isprintable() or character > "\x9f")
+
+
+# The same as scripts/workbench/escapes.py
+def spreadsheet_cell(text: str) -> str:
+    """The text, with an apostrophe before it if a spreadsheet would calculate it: not a number, and one of = + - @."""
+    return f"'{text}" if FORMULA.match(text) and not NUMERIC.fullmatch(text) else text
+
+
 def tab_separated(classifiers: list[Classifier], rows: list[Row]) -> str:
     """All rows as TSV: the texts, each model's answer, how sure it is and whether it is right; ≠ where they differ.
 
-    What would break a row becomes a space.
+    What would break a row becomes a space, and what a spreadsheet would calculate has an apostrophe before it.
     """
     places = scored(rows)
     columns = {"text": [row.example.text for row in rows], "pair": [row.example.pair or "" for row in rows]}
@@ -201,4 +221,4 @@ def tab_separated(classifiers: list[Classifier], rows: list[Row]) -> str:
             columns[f"{item.name}: right"] = [{True: RIGHT, False: WRONG, None: ""}[row.right[place]] for row in rows]
     columns["differ"] = [DIFFER if row.differ else "" for row in rows]
     lines = [columns, *zip(*columns.values(), strict=True)]
-    return "".join("\t".join(" ".join(value.split()) for value in line) + "\n" for line in lines)
+    return "".join("\t".join(spreadsheet_cell(one_line(value)) for value in line) + "\n" for line in lines)

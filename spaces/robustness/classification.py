@@ -1,3 +1,4 @@
+# The same as spaces/classifier/classification.py
 """What a classifier answers: labels with probabilities, what of it is right, and where two classifiers differ."""
 
 import sys
@@ -45,7 +46,7 @@ class Classifier:
 
     def __init__(self, name: str, trust_remote_code: bool, max_length: int | None = None):
         self.name = "/".join(Path(name).resolve().parts[-2:]) if Path(name).is_dir() else name
-        folder = fetch(name)
+        folder = fetch(name, trust_remote_code)
         self.model, self.tokenizer = load_model(str(folder), trust_remote_code)
         config = self.model.config
         self.labels = [str(config.id2label[index]) for index in range(config.num_labels)]

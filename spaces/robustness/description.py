@@ -1,3 +1,4 @@
+# The same as spaces/classifier/description.py
 """What a model's results.json and card tell of it: whether it takes pairs of texts, and texts to try."""
 
 import json

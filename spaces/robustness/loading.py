@@ -1,27 +1,23 @@
+# The same as spaces/classifier/loading.py
 """A classifier from the Hub or a folder: safetensors only, and no code of a model's own unless the owner asks."""
 
 import importlib
-import json
+from functools import partial
 from pathlib import Path
 
+import door
+import schemas
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftModel, PeftType, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
+from sizes import bounded
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
-ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.py", "README.md"]
-# What transformers before 5.5 lets a config do: fetch and run code (CVE-2026-4372), or trust itself (CVE-2026-5241).
-# The same as scripts/workbench/hub/fetch.py
-FORBIDDEN_KEYS = ("_attn_implementation_internal", "trust_remote_code")
+ADAPTER, ADAPTER_WEIGHTS = door.ADAPTER
 OURS, BOTTLENECK = "sentence_encoder", "BOTTLENECK"
 # The last Linear of a head, in the families' spellings: as many rows as there are classes.
 # The same as scripts/workbench/classification/loading.py
 LAST_LINEAR = (".classifier.weight", ".out_proj.weight", ".score.weight")
-BROKEN = (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, SafetensorError)
 
 
 class CannotLoadError(Exception):
@@ -35,61 +31,96 @@ def load_model(name: str, trust_remote_code: bool):
         CannotLoadError: nothing of that name, no trained classifier, or a config that is not safe to read.
     """
     logging.disable_progress_bar()
-    folder = fetch(name)
+    logging.set_verbosity_error()  # what is missing is said in one line
+    folder = fetch(name, trust_remote_code)
     try:
         model = (load_adapter if (folder / ADAPTER).is_file() else load_whole)(folder, trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except BROKEN as error:
+        schemas.check_words(tokenizer, getattr(model.get_input_embeddings(), "num_embeddings", None))
+        check_answer(model.eval(), tokenizer)
+    except CannotLoadError:
+        raise
+    except BaseException as error:  # a stranger's files can make a library raise whatever there is, or panic
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise CannotLoadError(lines[0]) from error
+        raise CannotLoadError(lines[0].replace(str(folder), name)) from error
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def check_answer(model, tokenizer) -> None:
+    """CannotLoadError for a classifier that cannot answer to a text, or answers no number."""
     if tokenizer.pad_token is None:
         raise CannotLoadError("its tokenizer has no symbol for padding")
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    with torch.inference_mode():
+        logits = model(**tokenizer("a", return_tensors="pt")).logits
+    if logits.shape != (1, model.config.num_labels) or not logits.isfinite().all():
+        raise CannotLoadError("its answers are not a number for each class")
 
 
-def fetch(name: str) -> Path:
-    """The local folder of a model: `name` itself, or a snapshot from the Hub without anything pickled."""
-    if Path(name).is_dir():
-        return Path(name)
+def fetch(name: str, trust_remote_code: bool, is_base: bool = False) -> Path:
+    """A clean folder with the files of a model or an adapter that are read, from a folder or the Hub.
+
+    Args:
+        is_base: it is the encoder of an adapter, and no adapter itself.
+
+    Raises:
+        CannotLoadError: nothing of that name, or something in it is not let in.
+    """
+    patterns = (*door.MODEL, *door.FACTS, *((door.CODE,) if trust_remote_code else ()))
     try:
-        return Path(snapshot_download(name, allow_patterns=FILES, ignore_patterns=["*/*"]))
-    except (LocalEntryNotFoundError, HFValidationError) as error:
-        raise CannotLoadError("no such folder, and not to be had from the Hub either (owner/name)") from error
-    except (HfHubHTTPError, OSError) as error:
-        raise CannotLoadError(f"the Hub did not give it: {str(error).strip().splitlines()[0]}") from error
+        source = door.find(name, (*patterns, *door.ADAPTER, "*.safetensors", door.INDEX))
+        if is_base or not door.is_there(source / ADAPTER):
+            if not door.weight_files(source):
+                raise CannotLoadError(f"no weights ({door.WEIGHTS}); other formats are not read")
+            return door.take(source, patterns, checks(name, trust_remote_code))
+        # Without weights of its own: transformers would look for an adapter beside them.
+        return door.take(source, (*patterns, *door.ADAPTER), checks(name, trust_remote_code), source / "none")
+    except door.RefusedError as error:
+        raise CannotLoadError(str(error)) from error
+
+
+def checks(name: str, trust_remote_code: bool) -> dict[str, door.Check]:
+    """What the JSON files of a model or an adapter go through."""
+    ours = (OURS,) if has_igpay() else ()
+    trust = {"trust_remote_code": trust_remote_code, "consent": "set TRUST_REMOTE_CODE=1"}
+    return {
+        "config.json": partial(schemas.check_model_config, ours=ours, name=name, **trust),
+        "generation_config.json": schemas.check_generation_config,
+        "tokenizer_config.json": partial(schemas.check_tokenizer_config, **trust),
+        "adapter_config.json": partial(schemas.check_adapter_config, is_remote=not door.is_folder(name)),
+    }
 
 
 def load_whole(folder: Path, trust_remote_code: bool):
     """A model that `AutoModelForSequenceClassification` reads, with every weight that it needs."""
-    config = check_config(folder, trust_remote_code)
+    config = door.read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     architectures = config.get("architectures") or []
     if architectures and not any("ForSequenceClassification" in str(name) for name in architectures):
         raise CannotLoadError(f"a {architectures[0]}, which is no trained text classifier")
     options = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": trust_remote_code}
-    model, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True, **options)
-    check_complete(report["missing_keys"])
+    with bounded(door.read_shapes(folder)):
+        model, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True, **options)
+    check_complete({*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])})
     return model
 
 
 def load_adapter(folder: Path, trust_remote_code: bool):
     """A PEFT adapter with its head, on the encoder that it names."""
     fields = check_adapter(folder)
-    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
-        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118, no dictionary
+    shapes = door.read_header(folder / ADAPTER_WEIGHTS)
     base = str(fields.get("base_model_name_or_path") or "")
     try:
-        base_folder = fetch(base)
+        base_folder = fetch(base, trust_remote_code, is_base=True)
     except CannotLoadError as error:
         raise CannotLoadError(f"it adapts the encoder '{base}', which cannot be fetched: {error}") from error
     config = adapted_config(folder, base_folder, shapes, trust_remote_code)
     options = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": trust_remote_code}
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # that the head is new is true, but the adapter brings it
-    model, report = AutoModelForSequenceClassification.from_pretrained(
-        base_folder, config=config, ignore_mismatched_sizes=True, output_loading_info=True, **options
-    )
-    logging.set_verbosity(verbosity)
-    model = PeftModel.from_pretrained(model, folder)
+    with bounded(shapes | door.read_shapes(base_folder)):
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            base_folder, config=config, ignore_mismatched_sizes=True, output_loading_info=True, **options
+        )
+        model = PeftModel.from_pretrained(model, folder)
     brought = {key.removeprefix("base_model.model.") for key in shapes}
     check_complete({*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])} - brought)
     check_complete(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - set(shapes))
@@ -98,21 +129,19 @@ def load_adapter(folder: Path, trust_remote_code: bool):
 
 def adapted_config(folder: Path, base_folder: Path, shapes: dict[str, list[int]], trust_remote_code: bool):
     """The classifier's config beside the adapter; without one, the encoder's with as many classes as the head has."""
-    check_config(base_folder, trust_remote_code)
     rows = [shape[0] for key, shape in shapes.items() if key.endswith(LAST_LINEAR)]
     if not rows:
         raise CannotLoadError("the adapter has no classifier's head: was it trained on another task?")
     if not (folder / "config.json").is_file():
         return AutoConfig.from_pretrained(base_folder, num_labels=rows[-1], trust_remote_code=trust_remote_code)
-    if read_json(folder / "config.json").get("model_type") == OURS:
+    if door.read_object(folder / "config.json").get("model_type") == OURS:
         raise CannotLoadError("an adapter inside igpay's sentence encoder (pooling: mean), which only igpay can load")
-    check_config(folder, trust_remote_code)
     return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
 
 
 def check_adapter(folder: Path) -> dict:
     """Reads `adapter_config.json`; CannotLoadError unless it is of a method that PEFT has, or igpay is here."""
-    fields = read_json(folder / ADAPTER)
+    fields = door.read_object(folder / ADAPTER)
     method = fields.get("peft_type")
     if method is None:
         raise CannotLoadError("an adapter of the `adapters` library, not of PEFT: convert it with igpay")
@@ -123,31 +152,6 @@ def check_adapter(folder: Path) -> dict:
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise CannotLoadError(f"no weights ({ADAPTER_WEIGHTS}); other formats are not read")
     return fields
-
-
-def check_config(folder: Path, trust_remote_code: bool) -> dict:
-    """Reads `config.json` as plain JSON; CannotLoadError if it is broken or would run code that was not asked for."""
-    config = read_json(folder / "config.json")
-    found = unasked_code(config, config.get("model_type") == OURS and has_igpay(), trust_remote_code)
-    if found == "auto_map":
-        raise CannotLoadError("it brings its own code; read it, then set TRUST_REMOTE_CODE=1 to run it")
-    if found:
-        raise CannotLoadError(f"refused, because '{found}' in its config could run code that nobody asked for")
-    return config
-
-
-# The same as scripts/workbench/hub/fetch.py
-def unasked_code(config: dict, is_ours: bool, trust_remote_code: bool) -> str | None:
-    """The key of a config, at any depth, by which code would run that nobody asked for; None if there is none.
-
-    Args:
-        is_ours: the architecture is registered here, so that its own `auto_map` runs nothing; one further inside does.
-        trust_remote_code: the code that `auto_map` names was asked for.
-    """
-    forbidden = next((key for key in FORBIDDEN_KEYS if key in all_keys(config)), None)
-    own = {"auto_map"} if is_ours else set()
-    brought = all_keys({key: value for key, value in config.items() if key not in own})
-    return forbidden or ("auto_map" if "auto_map" in brought and not trust_remote_code else None)
 
 
 def check_complete(missing) -> None:
@@ -163,21 +167,3 @@ def has_igpay() -> bool:
     except ImportError:
         return False
     return True
-
-
-def read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CannotLoadError(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise CannotLoadError(f"{path.name} is no JSON object")
-    return content
-
-
-# The same as scripts/workbench/hub/fetch.py
-def all_keys(value) -> set[str]:
-    """The keys of dictionaries at any depth."""
-    if isinstance(value, dict):
-        return set(value).union(*map(all_keys, value.values()))
-    return set().union(*map(all_keys, value)) if isinstance(value, list) else set()

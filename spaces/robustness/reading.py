@@ -1,3 +1,4 @@
+# The same as spaces/classifier/reading.py
 """The texts that a visitor types, pastes or uploads."""
 
 import csv

@@ -14,6 +14,7 @@ from pathlib import Path
 import gradio as gr
 from cards import COPY, CSS, HEAD, card, draw, render, side_by_side, summarise
 from languages import shared
+from loading import CannotLoadError
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from translation import MAX_WORDS, WORD, Piece, TooManyWordsError, Translator, translate_text
 
@@ -203,9 +204,9 @@ def load(variable: str, auto_class) -> Translator | None:
     """The model that a variable names, if it is set; SystemExit, after one line, if it cannot be loaded."""
     name = os.environ.get(variable)
     try:
-        return Translator(name, auto_class) if name else None
-    except (OSError, ValueError) as error:
-        print(f"error: {variable}: {name} cannot be loaded: {str(error).splitlines()[0]}", file=sys.stderr)
+        return Translator(name, auto_class, os.environ.get("TRUST_REMOTE_CODE") == "1") if name else None
+    except CannotLoadError as error:
+        print(f"error: {variable}: {name} cannot be loaded: {error}", file=sys.stderr)
         sys.exit(2)
 
 

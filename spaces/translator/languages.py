@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from huggingface_hub import metadata_load
-from transformers.utils import cached_file
 from yaml import YAMLError
 
 PIG_LATIN = "Pig Latin"
@@ -36,14 +35,14 @@ class Languages(NamedTuple):
         return "Pig Latin translator" if self.is_pig_latin else f"{self.source} → {self.target}"
 
 
-def read_languages(name: str) -> Languages:
-    """The languages of a model on the Hub or in a folder; neutral words where it does not tell them."""
-    facts = as_dict(as_dict(read_results(name)).get("facts"))
+def read_languages(folder: Path) -> Languages:
+    """The languages of the model in a folder; neutral words where it does not tell them."""
+    facts = as_dict(as_dict(read_results(folder)).get("facts"))
     data = as_dict(facts.get("dataset"))
     columns = data.get("columns")
     columns = columns if isinstance(columns, list) and len(columns) == 2 else [None, None]
     source, target = map(as_name, columns)
-    if data.get("generated") is True or target.casefold() == "pig latin" or "pig-latin" in read_tags(name):
+    if data.get("generated") is True or target.casefold() == "pig latin" or "pig-latin" in read_tags(folder):
         return Languages(source or "English", PIG_LATIN, PIG_LATIN_EXAMPLES)
     named = {"source": source[:1].upper() + source[1:], "target": target}
     return Languages(**{key: value for key, value in named.items() if value}, examples=examples_of(facts))
@@ -54,17 +53,17 @@ def shared(languages: list[Languages]) -> Languages:
     return languages[0] if len({item[:2] for item in languages}) == 1 else Languages()
 
 
-def read_results(name: str):
+def read_results(folder: Path):
     try:
-        return json.loads(Path(cached_file(name, "results.json")).read_text(encoding="utf-8"))
+        return json.loads((folder / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None  # the model is none of igpay's, or its results are broken: it translates all the same
 
 
-def read_tags(name: str) -> list[str]:
+def read_tags(folder: Path) -> list[str]:
     """The tags in the model's card."""
     try:
-        tags = as_dict(metadata_load(cached_file(name, "README.md"))).get("tags")
+        tags = as_dict(metadata_load(folder / "README.md")).get("tags")
     except (OSError, ValueError, RecursionError, YAMLError):
         return []
     return tags if isinstance(tags, list) else []

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 from languages import read_languages
-from transformers import AutoTokenizer
+from loading import fetch, load_model
 
 MAX_WORDS, BATCH_SIZE = 20_000, 256
 # The same as scripts/workbench/translation/text.py
@@ -31,16 +31,13 @@ class Piece(NamedTuple):
 class Translator:
     """A model, its tokenizer, and what it translates from and into."""
 
-    def __init__(self, name: str, auto_class):
+    def __init__(self, name: str, auto_class, trust_remote_code: bool = False):
         self.name = Path(name).name if Path(name).is_dir() else name
-        # The model's own code runs here, from the repository or beside the weights in the folder. It is trusted because
-        # the Space's owner named it in a variable that visitors cannot set; name nothing that you would not run.
-        options = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": True}
-        self.model = auto_class.from_pretrained(name, **options).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
+        folder = fetch(name, trust_remote_code)
+        self.model, self.tokenizer = load_model(name, folder, auto_class, trust_remote_code)
         self.characters = {symbol for symbol in self.tokenizer.get_vocab() if len(symbol) == 1}
         self.longest = self.model.config.max_position_embeddings // 2 - 2  # a decoder-only row holds word and answer
-        self.languages = read_languages(name)
+        self.languages = read_languages(folder)
         self.lock = threading.Lock()  # threads cannot share a tokenizer that pads
 
     def plain(self, word: str) -> str | None:

@@ -116,7 +116,7 @@ def test_the_collector_records_what_happened_and_no_path(tmp_path):
     facts = collector.facts([("a", "b", "b"), ("c", "d", "e")])
     assert (facts["steps"], facts["best_step"], facts["hyperparameters"]["learning_rate"]) == (12, 9, 0.5)
     assert facts["wrong"] == [["c", "d", "e"]] and "energy_kwh" not in facts
-    RunResults(METRICS, {}, {}, {}, 0, facts=facts).write(tmp_path)
+    RunResults(METRICS, {}, {"total": 1}, {}, 0, facts=facts).write(tmp_path)
     assert RunResults.read(tmp_path).facts["best_step"] == 9
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants, snapshot_download
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from support.encoder_folders import build, write_encoder
 from support.hub_client import client
 from support.loopback_hub import hub  # noqa: F401, a fixture
@@ -16,7 +16,7 @@ from transformers import AutoModelForMaskedLM, BertConfig
 
 from workbench.errors import UserError
 from workbench.hub import convert
-from workbench.hub.fetch import check_tokenizer, fetch_model
+from workbench.hub.fetch import fetch_any, fetch_model
 
 REPO = "tester/old"
 
@@ -50,6 +50,11 @@ def to_torch(folder: Path, shards: int = 1, **options) -> dict[str, torch.Tensor
     return tensors
 
 
+def weights_of(folder: str | Path) -> Path:
+    """Where the weights in a clean folder are: the file itself, or of several the first."""
+    return min(Path(folder).glob("*.safetensors")).resolve()
+
+
 def check_weights(model, tensors: dict[str, torch.Tensor]) -> None:
     weights = model.base_model.state_dict()
     shared = weights.keys() & tensors.keys()
@@ -63,19 +68,19 @@ def test_an_encoder_of_torch_weights_is_the_same_as_before(encoder, cache, capsy
     check_weights(build(str(encoder)), tensors)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and said[0].startswith(f"{encoder}: read pytorch_model") and str(cache) in said[0]
-    assert fetch_model(str(encoder)) == said[0].split()[-1]
+    assert weights_of(fetch_model(str(encoder))).parent == Path(said[0].split()[-1])
     assert capsys.readouterr().err == "" and len(list(cache.iterdir())) == 1
     assert not list(cache.rglob("*.bin*")) and sorted(encoder.glob("*.safetensors")) == []
 
 
 def test_other_weights_in_the_same_folder_are_converted_anew(encoder, cache):
     tensors = to_torch(encoder)
-    first = fetch_model(str(encoder))
+    first = weights_of(fetch_model(str(encoder)))
     torch.save({key: value + 1 for key, value in tensors.items()}, encoder / "pytorch_model.bin")
-    second = fetch_model(str(encoder))
+    second = weights_of(fetch_model(str(encoder)))
     assert first != second
     name = min(key for key in tensors if key.endswith("weight"))
-    assert torch.equal(load_file(Path(second, "model.safetensors"))[name], tensors[name] + 1)
+    assert torch.equal(load_file(second)[name], tensors[name] + 1)
 
 
 def test_names_of_an_old_bert_and_its_tied_weights_are_read(encoder):
@@ -149,12 +154,12 @@ def test_a_broken_file_is_refused_in_one_line(encoder, content):
         (
             "pytorch_model.bin.index.json",
             {"w": "../x.bin"},
-            r"names \['../x.bin'\], where files \*.bin beside it belong",
+            r"names '../x.bin', where files \*.bin beside it belong",
         ),
         ("pytorch_model.bin.index.json", {"w": "x.safetensors"}, "where files \\*.bin beside it belong"),
         ("pytorch_model.bin.index.json", {"w": "x.bin"}, "x.bin is not there"),
         ("pytorch_model.bin.index.json", {}, "names no files"),
-        ("pytorch_model.bin.index.json", [], "cannot be read"),
+        ("pytorch_model.bin.index.json", [], "names no files"),
         ("model.safetensors.index.json", {"w": "x.bin"}, "where files \\*.safetensors beside it belong"),
     ],
 )
@@ -184,15 +189,16 @@ def test_a_process_that_comes_second_takes_what_the_first_has_made(encoder, monk
     to_torch(encoder)
     convert_whole = convert._convert
 
-    def overtaken(name, parts, beside, target):
-        convert_whole(name, parts, beside, target)
+    def overtaken(name, parts, target):
+        convert_whole(name, parts, target)
         monkeypatch.setattr(convert, "_convert", convert_whole)
         fetch_model(str(encoder))
 
     monkeypatch.setattr(convert, "_convert", overtaken)
-    place = Path(fetch_model(str(encoder)))
+    folder = fetch_model(str(encoder))
+    place = weights_of(folder).parent
     assert [path.name for path in place.parent.iterdir()] == [place.name]
-    build(str(place))
+    build(folder)
 
 
 @pytest.fixture
@@ -201,10 +207,10 @@ def through_hub(hub, monkeypatch, tmp_path):  # noqa: F811
     download = functools.partial(snapshot_download, endpoint=hub.url, token=False, cache_dir=tmp_path / "snapshots")
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
 
-    def fetch(folder: Path) -> Path:
+    def fetch(folder: Path, function=fetch_model) -> Path:
         client(hub).create_repo(REPO)
         client(hub).upload_folder(repo_id=REPO, folder_path=folder)
-        return Path(fetch_model(REPO))
+        return Path(function(REPO))
 
     return fetch
 
@@ -213,7 +219,7 @@ def through_hub(hub, monkeypatch, tmp_path):  # noqa: F811
 def test_the_hub_gives_torch_weights_where_there_are_no_others(encoder, cache, through_hub, capsys, shards):
     tensors = to_torch(encoder, shards)
     folder = through_hub(encoder)
-    assert folder.parent == cache
+    assert weights_of(folder).parent.parent == cache
     check_weights(build(str(folder)), tensors)
     assert capsys.readouterr().err.startswith(f"{REPO}: read pytorch_model")
     assert fetch_model(REPO) == str(folder) and capsys.readouterr().err == ""
@@ -224,6 +230,43 @@ def test_the_hub_gives_no_torch_weights_beside_safetensors(encoder, cache, throu
     folder = through_hub(encoder)
     assert not cache.exists() and not (folder / "pytorch_model.bin").exists()
     build(str(folder))
+
+
+def test_the_hub_gives_the_parts_that_an_index_names(encoder, through_hub):
+    tensors = load_file(encoder / "model.safetensors")
+    (encoder / "model.safetensors").unlink()
+    for number, names in enumerate((sorted(tensors)[::2], sorted(tensors)[1::2])):
+        save_file({name: tensors[name] for name in names}, encoder / f"part{number}.safetensors", {"format": "pt"})
+    places = {name: f"part{place % 2}.safetensors" for place, name in enumerate(sorted(tensors))}
+    (encoder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (encoder / "other.safetensors").write_bytes(b"not asked for")
+    folder = through_hub(encoder)
+    assert {path.name for path in folder.glob("*.safetensors")} == {"part0.safetensors", "part1.safetensors"}
+    check_weights(build(str(folder)), tensors)
+
+
+def test_the_hub_gives_a_fusion_with_its_parts_and_no_code(tmp_path, through_hub):
+    whole = tmp_path / "fusion"
+    for place, parts in ((whole, ["first", "second"]), (whole / "first", None), (whole / "second", None)):
+        place.mkdir()
+        config = {"peft_type": "BOTTLENECK", "base_model_name_or_path": "tester/base", "adapters": parts}
+        (place / "adapter_config.json").write_text(json.dumps(config))
+        save_file({"w": torch.zeros(1)}, place / "adapter_model.safetensors")
+        (place / "evil.py").write_text("")
+    folder = through_hub(whole, fetch_any)
+    found = {
+        path.relative_to(folder).as_posix() for place in ("", "first", "second") for path in (folder / place).iterdir()
+    }
+    files = {"adapter_config.json", "adapter_model.safetensors"}
+    assert found == files | {f"{part}/{file}" for part in ("first", "second") for file in files} | {"first", "second"}
+
+
+def test_an_adapter_of_the_hub_names_a_base_of_the_hub(tmp_path, through_hub):
+    (tmp_path / "lora").mkdir()
+    config = {"peft_type": "LORA", "base_model_name_or_path": "/etc"}
+    (tmp_path / "lora" / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="'base_model_name_or_path' '/etc' is no Hub model's name"):
+        through_hub(tmp_path / "lora", fetch_any)
 
 
 def test_a_repository_without_weights_is_refused_in_one_line(encoder, through_hub):
@@ -240,7 +283,7 @@ def test_a_chat_template_that_would_be_saved_elsewhere_is_refused(encoder, name,
     config["chat_template"] = whole if shape == "list" else {entry["name"]: "x" for entry in whole}
     (encoder / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="refused, because its chat template .* would be saved outside") as no:
-        check_tokenizer(str(encoder))
+        fetch_model(str(encoder))
     assert "\n" not in str(no.value)
 
 
@@ -248,9 +291,5 @@ def test_templates_with_plain_names_pass(encoder):
     config = json.loads((encoder / "tokenizer_config.json").read_text())
     config["chat_template"] = [{"name": "default", "template": "x"}, {"name": "tool_use", "template": "y"}]
     (encoder / "tokenizer_config.json").write_text(json.dumps(config))
-    (encoder / "additional_chat_templates").mkdir()
-    (encoder / "additional_chat_templates" / "rag.v2.jinja").write_text("x")
-    check_tokenizer(str(encoder))
-    (encoder / "additional_chat_templates" / "a\\b.jinja").write_text("x")
-    with pytest.raises(UserError, match=r"chat template 'a\\\\b' would be saved outside"):
-        check_tokenizer(str(encoder))
+    folder = Path(fetch_model(str(encoder)))
+    assert json.loads((folder / "tokenizer_config.json").read_text())["chat_template"] == config["chat_template"]

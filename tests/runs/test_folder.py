@@ -8,8 +8,11 @@ import pytest
 from workbench.arguments import RunArguments, parse_arguments
 from workbench.errors import UserError
 from workbench.files import write_whole
+from workbench.locks import take_lock
+from workbench.runs.claims import LOCK_FILE, release
 from workbench.runs.folder import open_run, read_run_config
 from workbench.runs.results import RunResults, count_parameters
+from workbench.values import Value
 
 
 @dataclass
@@ -35,11 +38,13 @@ def test_results_are_read_back_as_written(tmp_path):
     assert "torch" in RunResults.read(tmp_path).versions
 
 
-@pytest.mark.parametrize("content", ["", "{", None])
-def test_missing_or_broken_results_are_one_error(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "says"), [("", "cannot read this JSON"), ("{", "cannot read"), (None, "no such file")]
+)
+def test_missing_or_broken_results_are_one_error(tmp_path, content, says):
     if content is not None:
         (tmp_path / "results.json").write_text(content)
-    with pytest.raises(UserError, match="cannot read these results"):
+    with pytest.raises(UserError, match=f"results.json: {says}"):
         RunResults.read(tmp_path)
 
 
@@ -102,8 +107,9 @@ def test_overwriting_never_deletes_what_is_needed(tmp_path, monkeypatch):
     assert (folder / "mine.csv").exists()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(folder)
+    (folder / "mine.csv").unlink()
     open_run(Arguments(output_dir="link", overwrite_output_dir=True))
-    assert not (folder / "mine.csv").exists() and (folder / "config.yaml").exists()
+    assert (folder / "config.yaml").exists()
 
 
 def test_a_run_goes_on_with_the_same_data_only(tmp_path):
@@ -120,7 +126,7 @@ def test_a_runs_config_is_a_recipe_for_the_same_run(tmp_path):
     arguments = Arguments(output_dir=str(tmp_path / "run"), learning_rate=0.5)
     arguments.extra = {"adam_beta1": 0.8}
     config = str(open_run(arguments) / "config.yaml")
-    again = parse_arguments(Arguments, "", lambda: {"adam_beta1": float}, ["--config", config])
+    again = parse_arguments(Arguments, "", {"adam_beta1": Value(float)}, ["--config", config])
     assert again == arguments and again.extra == arguments.extra
 
 
@@ -137,6 +143,21 @@ def test_a_run_killed_as_it_wrote_its_first_file_can_be_started_again(tmp_path):
     (tmp_path / ".config.yaml.123").write_text("seed")
     open_run(Arguments(output_dir=str(tmp_path)))
     assert read_run_config(tmp_path)["seed"] == 0
+
+
+def test_a_run_keeps_its_folder_and_touches_none_that_another_process_keeps(tmp_path):
+    folder = open_run(Arguments(output_dir=str(tmp_path / "run")))
+    (folder / "model.safetensors").write_text("weights")
+    with (folder / LOCK_FILE).open() as file:
+        assert not take_lock(file)
+        release(folder)
+        assert take_lock(file)
+        for options in ({}, {"resume_from_checkpoint": True}, {"overwrite_output_dir": True}):
+            with pytest.raises(UserError, match="another process is at work in this folder"):
+                open_run(Arguments(output_dir=str(folder), **options))
+    assert (folder / "model.safetensors").exists()
+    open_run(Arguments(output_dir=str(folder), overwrite_output_dir=True))
+    assert {path.name for path in folder.iterdir()} == {LOCK_FILE, "config.yaml", "inputs.json"}
 
 
 def test_only_the_main_process_writes(tmp_path, monkeypatch):

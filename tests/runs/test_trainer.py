@@ -8,7 +8,14 @@ import torch
 from transformers import TrainerControl, TrainerState
 
 from workbench.errors import UserError
-from workbench.runs.checkpoints import WHOLE_FILE, EarlyStopping, WholeCheckpoints, last_whole_checkpoint
+from workbench.runs.checkpoints import (
+    WHOLE_FILE,
+    Divergence,
+    EarlyStopping,
+    WholeCheckpoints,
+    check_best,
+    last_whole_checkpoint,
+)
 from workbench.runs.sampling import LengthGroupedSampler
 from workbench.runs.trainer import make_training_arguments
 
@@ -40,24 +47,102 @@ def test_sampling_fills_the_last_batch_up_from_the_first():
     assert len(list(LengthGroupedSampler([5, 9], batch_size=8, seed=0))) == 8
 
 
-def save_checkpoint(folder, step: int) -> None:
+def save_checkpoint(folder, step: int, best: int | None = None, limit: int | None = None) -> None:
     checkpoint = folder / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True)
     (checkpoint / "model.safetensors").write_bytes(b"x" * 100)
     (checkpoint / "optimizer.pt").write_bytes(b"y" * 50)
-    state = SimpleNamespace(global_step=step, is_world_process_zero=True)
-    WholeCheckpoints(12.0).on_save(SimpleNamespace(output_dir=folder), state, None)
+    state = TrainerState(global_step=step, best_global_step=best)
+    state.save_to_json(str(checkpoint / "trainer_state.json"))
+    WholeCheckpoints(12.0, limit).on_save(SimpleNamespace(output_dir=folder), state, None)
 
 
-def test_the_newest_whole_checkpoint_is_found_and_broken_ones_are_passed_over(tmp_path):
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_newest_whole_checkpoint_is_found_and_broken_ones_make_room_with_a_line_each(tmp_path, capsys):
     assert last_whole_checkpoint(tmp_path) == (None, 0.0)
-    for step in (20, 100, 300, 400, 500):
+    for step in (20, 100, 300, 400, 500, 600, 700):
         save_checkpoint(tmp_path, step)
+    (tmp_path / "checkpoint-best").mkdir()
+    (tmp_path / "checkpoint-700" / "optimizer.pt").write_bytes(b"")
+    (tmp_path / "checkpoint-600" / "model.safetensors").write_bytes(b"x" * 99 + b"z")
     (tmp_path / "checkpoint-500" / WHOLE_FILE).unlink()
     (tmp_path / "checkpoint-400" / "optimizer.pt").write_bytes(b"y" * 20)
     (tmp_path / "checkpoint-300" / "model.safetensors").unlink()
     assert last_whole_checkpoint(tmp_path) == (str(tmp_path / "checkpoint-100"), 12.0)
+    assert names(tmp_path) == ["checkpoint-100", "checkpoint-20", "checkpoint-best"]
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 5 and all(line.endswith("; going on from checkpoint-100") for line in said)
+    assert "checkpoint-700: optimizer.pt is damaged" in said[0]
+    assert "checkpoint-500: was not written to its end" in said[2]
     assert json.loads((tmp_path / "checkpoint-100" / WHOLE_FILE).read_text())["files"]["optimizer.pt"] == 50
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"files": {}, "seconds": "x"}', '{"files": 3, "seconds": 1}', "\xff"]
+)
+def test_a_damaged_marker_is_a_damaged_checkpoint(tmp_path, content):
+    save_checkpoint(tmp_path, 20)
+    (tmp_path / "checkpoint-20" / WHOLE_FILE).write_text(content)
+    assert last_whole_checkpoint(tmp_path) == (None, 0.0)
+    assert names(tmp_path) == []
+
+
+def test_a_checkpoint_is_loaded_by_each_of_several_processes_without_an_accelerator(tmp_path):
+    torch.save({"exp_avg": torch.ones(3)}, tmp_path / "optimizer.pt")
+    loaded = torch.load(tmp_path / "optimizer.pt", map_location=torch.device("cpu", 0), weights_only=True)
+    assert loaded["exp_avg"].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_markers_without_checksums_are_believed(tmp_path):
+    save_checkpoint(tmp_path, 20)
+    marker = tmp_path / "checkpoint-20" / WHOLE_FILE
+    marker.write_text(
+        json.dumps({key: value for key, value in json.loads(marker.read_text()).items() if key != "crc32"})
+    )
+    assert last_whole_checkpoint(tmp_path) == (str(tmp_path / "checkpoint-20"), 12.0)
+
+
+def test_older_checkpoints_go_when_the_new_one_is_whole_but_never_the_best_or_a_strangers(tmp_path):
+    (tmp_path / "checkpoint-mine").mkdir()
+    for step, best in ((10, 10), (20, 10), (30, 10), (40, 10)):
+        save_checkpoint(tmp_path, step, best, limit=2)
+    assert names(tmp_path) == ["checkpoint-10", "checkpoint-40", "checkpoint-mine"]
+    save_checkpoint(tmp_path, 50, 50, limit=2)
+    assert names(tmp_path) == ["checkpoint-40", "checkpoint-50", "checkpoint-mine"]
+
+
+def test_a_lost_best_checkpoint_is_one_error(tmp_path):
+    save_checkpoint(tmp_path, 10, best=10)
+    save_checkpoint(tmp_path, 20, best=10)
+    check_best(str(tmp_path / "checkpoint-20"))
+    check_best(None)
+    (tmp_path / "checkpoint-10" / "model.safetensors").write_bytes(b"x" * 10)
+    with pytest.raises(UserError, match=r"checkpoint-10: model.safetensors is damaged, and it is the best one so far"):
+        check_best(str(tmp_path / "checkpoint-20"))
+
+
+def test_a_loss_that_is_no_number_ends_the_run():
+    state = TrainerState(global_step=30)
+    Divergence().on_evaluate(None, state, None, metrics={"eval_loss": 1.0, "eval_pearson": float("nan")})
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(UserError, match=r"training has diverged: eval_loss is \w+ at step 30; try a lower"):
+            Divergence().on_evaluate(None, state, None, metrics={"eval_loss": value})
+        with pytest.raises(UserError, match="test_loss"):
+            Divergence().on_predict(None, state, None, metrics={"test_loss": value})
+
+
+def test_sigterm_has_a_checkpoint_written_except_where_an_evaluation_follows():
+    def asks(epoch: float, **control) -> bool:
+        clock, control = WholeCheckpoints(), TrainerControl(**control)
+        clock.patience.has_come = True
+        clock.on_step_end(None, TrainerState(epoch=epoch), control)
+        return control.should_save
+
+    assert asks(1.25)
+    assert not asks(2.0) and not asks(1.25, should_evaluate=True) and not asks(1.25, should_training_stop=True)
 
 
 def arguments(**overrides) -> SimpleNamespace:
@@ -85,7 +170,7 @@ def test_warm_up_is_at_most_a_tenth_of_the_steps_and_extras_reach_the_trainer(tm
 
 
 def test_what_transformers_refuses_is_one_error(tmp_path):
-    with pytest.raises(UserError, match="TrainingArguments refuses these options"):
+    with pytest.raises(UserError, match="lr_scheduler_type: unknown value 'bumpy'.*; choose one of linear, cosine"):
         make_training_arguments(arguments(output_dir=str(tmp_path), lr_scheduler_type="bumpy"), 10)
 
 

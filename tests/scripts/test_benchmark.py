@@ -242,7 +242,7 @@ def test_train_suite_runs_and_writes_its_folder(monkeypatch, capsys, tmp_path):
     [
         (["trian"], "did you mean 'train'"),
         ([], "{train,generate,adapters}"),
-        (["train", "--rounds", "0"], "rounds is 0"),
+        (["train", "--rounds", "0"], "rounds: 0; give a whole number from 1"),
         (["train", "--thread", "2"], "did you mean 'threads'"),
     ],
 )

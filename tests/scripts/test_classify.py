@@ -107,7 +107,7 @@ def test_bytes_that_are_no_text_are_one_line(call, runs, monkeypatch):
     assert code == 2 and "standard input, line 2: not UTF-8 at its byte 7 (0xe9)" in told.err
     for arguments in ((runs["single"], "caf\udce9"), (runs["pairs"], "w2", "--pair", "\ud83d")):
         code, told = call("classify", *arguments)
-        assert code == 2 and "no valid Unicode at character" in told.err and told.err.count("\n") == 1
+        assert code == 2 and "is not UTF-8, from character" in told.err and told.err.count("\n") == 1
 
 
 def test_lines_of_standard_input_are_texts(call, runs, monkeypatch):

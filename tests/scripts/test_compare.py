@@ -88,10 +88,10 @@ def test_the_studies_that_ship_can_be_compared(call):
         ("metric", "did you mean 'accuracy'"),
         ("baseline", "no setting is called"),
         ("labels", "other labels than"),
-        ("list", "not the results of a run"),
-        ("numbers", "not the results of a run"),
+        ("list", "not a JSON object but list"),
+        ("numbers", "metrics: input should be a valid dictionary"),
         ("page", "is not a comparison's and stays"),
-        ("nowhere to write", "cannot be made"),
+        ("nowhere to write", "is not a folder"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(runs, call, change, said):

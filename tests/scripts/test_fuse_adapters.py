@@ -144,7 +144,7 @@ def test_what_cannot_be_fused_is_one_line(tmp_path, encoder, members):
     assert "got 1" in refusal(encoder, members[:1], "average_fusion")
     assert "'full' none" in refusal(encoder, members, "full")
     assert "holds no adapter" in refusal(encoder, [members[0], encoder])
-    assert "is no folder" in refusal(encoder, [members[0], str(tmp_path / "nowhere")])
+    assert "no such folder" in refusal(encoder, [members[0], str(tmp_path / "nowhere")])
     for strategy, said in (
         ("lora", "is LORA"),
         ("houlsby_unshared", "LayerNorms of its own"),

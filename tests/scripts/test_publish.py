@@ -8,6 +8,7 @@ import pytest
 import yaml
 from huggingface_hub import HfApi, constants
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 from support import loopback_hub
 from support.published_runs import FACTS, tiny_model, write_run
 
@@ -164,15 +165,21 @@ def _truncate(folder):
     ("change", "says"),
     [
         (_drop("model.safetensors"), "no weights (model.safetensors)"),
-        (_drop("results.json"), "results.json: cannot read these results"),
+        (_drop("results.json"), "results.json: no such file"),
         (_drop("layers_piglatin.py"), "import"),
         (_drop("modeling_piglatin.py"), "modeling_piglatin.py is missing"),
         (_stray_import, "import numpy: this import does not travel"),
-        (_truncate, "cannot read this model's config"),
+        (_truncate, "config.json: cannot be read"),
         (_results(metrics={"test": {"word_accuracy": 0.5}}), "no metrics.test.cer"),
         (_results(metrics={"validation": {"loss": 1}}), "no metrics.test.word_accuracy"),
-        (_results(metrics={"test": {"word_accuracy": None, "cer": 0.1}}), "word_accuracy of seed 0 is None"),
-        (_results(metrics={"test": {"word_accuracy": float("nan"), "cer": 0.1}}), "is nan, no number"),
+        (
+            _results(metrics={"test": {"word_accuracy": None, "cer": 0.1}}),
+            "metrics.test.word_accuracy: input should be a valid number",
+        ),
+        (
+            _results(metrics={"test": {"word_accuracy": float("nan"), "cer": 0.1}}),
+            "metrics.test.word_accuracy: a number that is not finite",
+        ),
         (_results(schema=99), "schema 99 is newer"),
     ],
 )
@@ -180,6 +187,14 @@ def test_a_run_that_is_not_whole_is_one_line_and_no_repository(hub, publish, run
     change(run_folder)
     one_line(*publish("model", run_folder, REPO, token=hub.tokens.write), says)
     assert not hub.state.repositories
+
+
+@pytest.mark.parametrize("part", ["decoder.", "encoder.layers.0.", "norm"])
+def test_weights_that_would_be_random_for_others_are_not_published(publish, run_folder, part):
+    tensors = load_file(run_folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if part not in name}
+    save_file(kept, run_folder / "model.safetensors", {"format": "pt"})
+    one_line(*publish("model", run_folder, REPO, "--dry_run"), f"the weights lack {len(tensors) - len(kept)} tensors")
 
 
 @pytest.mark.parametrize(

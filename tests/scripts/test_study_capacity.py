@@ -69,10 +69,11 @@ def test_the_decoder_only_model_has_most_nearly_the_same_parameters(hidden_size)
         ({"train_batch_size": [64], "dataset_sizes": []}, "dataset_sizes: got []"),
         ({"dataset_sizes": ["smal"]}, "dataset_sizes: got ['smal']; give one or more of small and large"),
         ({"architectures": []}, "architectures: got []"),
-        ({"hidden_sizes": [0, 32]}, "hidden_sizes: got [0, 32]"),
+        ({"hidden_sizes": [0, 32]}, "hidden_sizes: 0; give a whole number from 1"),
+        ({"hidden_sizes": [32, 32]}, "hidden_sizes: got [32, 32]"),
         ({"num_train_epochs": [1, 2, 3]}, "num_train_epochs: got [1.0, 2.0, 3.0]; give one value for all"),
         ({"shard": "2/2"}, "shard: '2/2' is not i/n"),
-        ({"seeds": 0}, "seeds: 0 runs per setting"),
+        ({"seeds": 0}, "seeds: 0; give a whole number from 1"),
         ({"hiden_sizes": [32]}, "unknown option 'hiden_sizes'; did you mean 'hidden_sizes'?"),
     ],
 )

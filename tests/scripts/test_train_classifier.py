@@ -144,6 +144,12 @@ def test_an_ablation_ends_in_a_heatmap_with_its_numbers(trained, refused):
         assert span["change"] == pytest.approx((span["accuracy"] - told["whole"]) / told["whole"])
     assert (trained["houlsby"] / "ablation.png").stat().st_size > 10_000
     assert "no bottleneck adapters" in refused(script("ablate_adapters", trained["full"]))
+    inputs = trained["houlsby"] / "inputs.json"
+    before = inputs.read_text()
+    inputs.write_text(json.dumps(json.loads(before) | {"train_file": "of other labels"}))
+    said = refused(script("ablate_adapters", trained["houlsby"]))
+    assert "train_file is not what this run was trained with" in said
+    inputs.write_text(before)
 
 
 @pytest.mark.slow
@@ -321,10 +327,10 @@ def test_mistakes_are_one_line(tmp_path, call, encoder, arguments, said):
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("classify", ("w2", "--batch_size", 0), "--batch_size"),
-        ("classify", ("w2", "--max_length", 100_000), "max_length: 100000 tokens; this encoder takes 4 to"),
-        ("ablate_adapters", ("--batch_size", 0), "--batch_size"),
-        ("ablate_adapters", ("--max_examples", 0), "--max_examples"),
+        ("classify", ("w2", "--batch_size", 0), "batch_size: 0; give a whole number from 1"),
+        ("classify", ("w2", "--max_length", 10_000), "max_length: 10000 tokens; this encoder takes 4 to"),
+        ("ablate_adapters", ("--batch_size", 0), "batch_size: 0; give a whole number from 1"),
+        ("ablate_adapters", ("--max_examples", 0), "max_examples: 0; give a whole number from 1"),
     ],
 )
 def test_sizes_that_cannot_be_are_one_line(trained, call, name, arguments, said):

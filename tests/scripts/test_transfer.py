@@ -301,4 +301,6 @@ def test_what_is_no_set_of_tasks_is_one_line(tables, encoder, tmp_path, run_scri
     assert "did you mean 'rte'" in refused(run_script("train_multitask", *start, "--tasks", "rta,mrpc"))
     cold = ["--tasks", "rte,mrpc", "--temperature", 0]
     assert "temperature" in refused(run_script("train_multitask", *start, *cold))
+    own = ("--tasks", "rte,mrpc", "--task_options", '{"rte": {"max_train_examples": -1}}')
+    assert "task_options: rte: max_train_examples: -1" in refused(run_script("train_multitask", *start, *own))
     assert not (tmp_path / "run").exists()

@@ -16,6 +16,7 @@ from support.published_runs import FACTS, write_run
 
 from workbench.data.pairs import PairFile, load_pairs
 from workbench.data.pig_latin import to_pig_latin
+from workbench.runs.checkpoints import WHOLE_FILE, WholeCheckpoints, checkpoints_in
 from workbench.runs.predictions import example_ids, read_predictions
 from workbench.runs.results import RunResults
 
@@ -26,6 +27,7 @@ WORDS = [first + second for first in ("b", "st", "qu", "pl", "") for second in (
 TINY = ["--hidden_size", 32, "--encoder_layers", 1, "--decoder_layers", 1, "--num_attention_heads", 2]
 FAST = [*TINY, "--intermediate_size", 32, "--train_batch_size", 10, "--learning_rate", 3e-3, "--warmup_steps", 5]
 FAST += ["--dropout", 0, "--attention_dropout", 0]
+WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +159,9 @@ def test_a_bad_training_file_is_one_line_and_nothing_is_written(call, tmp_path, 
         (["--preset", "huge"], "preset: unknown value 'huge'; choose one of default, notebook"),
         (["--learning_rat", "1"], "unknown option 'learning_rat'; did you mean 'learning_rate'?"),
         (["--hidden_size", "33"], "hidden_size 33 is not a multiple of 2 heads"),
-        (["--train_batch_size", "0"], "train_batch_size is 0"),
-        (["--num_train_epochs", "many"], "invalid float value: 'many'"),
-        (["--optim", "sgdd"], "TrainingArguments refuses these options"),
+        (["--train_batch_size", "0"], "train_batch_size: 0; give a whole number from 1"),
+        (["--num_train_epochs", "many"], "num_train_epochs: 'many'; give a number above 0"),
+        (["--optim", "sgdd"], "optim: unknown value 'sgdd'; did you mean 'sgd'?; choose one of"),
     ],
 )
 def test_a_bad_option_is_one_line(call, pair_file, tmp_path, arguments, says):
@@ -272,6 +274,55 @@ def test_two_processes_train_as_one_with_the_same_global_batch(pair_file, run_sc
         assert all(abs(ours[step] - theirs[step]) <= tolerance for step in ours)
     scores = [RunResults.read(tmp_path / name).metrics["test"] for name in ("one", "two")]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+
+
+def test_sigterm_within_an_epoch_loses_nothing(pair_file, call, monkeypatch, tmp_path):
+    options = ["--train_file", pair_file, *FAST, "--dropout", 0.1, "--num_train_epochs", 4]
+    assert call("train_translator", *options, "--output_dir", tmp_path / "whole")[0] == 0
+
+    class Scheduler(WholeCheckpoints):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.runs.trainer.WholeCheckpoints", Scheduler)
+        code, printed = call("train_translator", *options, "--output_dir", tmp_path / "ended")
+    said = printed.err.splitlines()[-1]
+    assert code == 143 and said.startswith("ended by SIGTERM; python train_translator.py")
+    assert said.endswith("--resume_from_checkpoint goes on") and "Traceback" not in printed.err
+    assert (tmp_path / "ended" / "checkpoint-5" / WHOLE_FILE).exists()
+    resumed = call("train_translator", *options, "--output_dir", tmp_path / "ended", "--resume_from_checkpoint")
+    assert resumed[0] == 0, resumed[1].err
+    assert (tmp_path / "whole" / WEIGHTS).read_bytes() == (tmp_path / "ended" / WEIGHTS).read_bytes()
+    results = [RunResults.read(tmp_path / name) for name in ("whole", "ended")]
+    assert results[0].metrics == results[1].metrics and results[0].facts["curve"] == results[1].facts["curve"]
+
+
+def test_a_truncated_checkpoint_is_passed_over_with_a_line(pair_file, call, tmp_path):
+    options = ["--train_file", pair_file, *FAST, "--num_train_epochs", 3, "--output_dir", tmp_path / "run"]
+    assert call("train_translator", *options)[0] == 0
+    weights = (tmp_path / "run" / WEIGHTS).read_bytes()
+    newest, before = checkpoints_in(tmp_path / "run")
+    (newest / "optimizer.pt").write_bytes(b"")
+    code, printed = call("train_translator", *options, "--resume_from_checkpoint")
+    assert code == 0 and f"{newest}: optimizer.pt is damaged; going on from {before.name}" in printed.err
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == weights
+    for checkpoint in checkpoints_in(tmp_path / "run"):
+        (checkpoint / WEIGHTS).write_bytes((checkpoint / WEIGHTS).read_bytes()[:-100])
+    code, printed = call("train_translator", *options, "--resume_from_checkpoint")
+    assert code == 0 and printed.err.count("going on from the beginning") == 2
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == weights
+
+
+def test_a_training_that_diverges_ends_in_one_line_each_time(pair_file, call, tmp_path):
+    wild = ["--learning_rate", 100, "--weight_decay", 100, "--lr_scheduler_type", "constant"]
+    options = ["--train_file", pair_file, *FAST, *wild, "--num_train_epochs", 12]
+    for more in ([], ["--resume_from_checkpoint"]):
+        code, printed = call("train_translator", *options, "--output_dir", tmp_path / "run", *more)
+        said = printed.err.splitlines()[-1]
+        assert code == 2 and said.startswith("error: training has diverged: eval_loss is "), printed.err
+        assert not (tmp_path / "run" / "results.json").exists()
 
 
 @pytest.mark.slow

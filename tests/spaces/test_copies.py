@@ -1,35 +1,23 @@
 """Spaces import nothing of ours, so they bring copies; here each copy is held against what it was copied from."""
 
 import ast
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from workbench.errors import UserError
-from workbench.hub.fetch import check_config
-
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"# The same as (\S+)")
-# Copied as they are; of the transforms, the import of the one class that is not beside them is another.
-WHOLE = {
-    f"robustness/{name}.py": f"spaces/classifier/{name}.py"
-    for name in ("loading", "classification", "description", "reading")
-}
-TRANSFORMS = ("transform.py", "spelling.py", "wording.py", "tables.py")
-TABLES = "contractions fillers homoglyphs keyboard names ocr variants words".split()
-WHOLE |= {f"robustness/transforms/{name}": f"scripts/workbench/robustness/{name}" for name in TRANSFORMS}
-WHOLE |= {
-    f"robustness/transforms/tables/{name}.json": f"scripts/workbench/robustness/tables/{name}.json" for name in TABLES
-}
+WHOLE_MARK = re.compile(r"# The same as (\S+)\n")
 # What must be marked: a copy whose mark is lost would drift.
 COPIES = {
-    ("classifier/loading.py", "FORBIDDEN_KEYS"),
     ("classifier/loading.py", "LAST_LINEAR"),
-    ("classifier/loading.py", "unasked_code"),
-    ("classifier/loading.py", "all_keys"),
     ("classifier/classification.py", "positions"),
+    ("classifier/cards.py", "FORMULA"),
+    ("classifier/cards.py", "NUMBER"),
+    ("classifier/cards.py", "NUMERIC"),
+    ("classifier/cards.py", "one_line"),
+    ("classifier/cards.py", "spreadsheet_cell"),
     ("classifier/reading.py", "PAIR_NAMES"),
     ("classifier/reading.py", "TEXT_NAMES"),
     ("classifier/reading.py", "LABEL_NAMES"),
@@ -39,6 +27,18 @@ COPIES = {
     ("robustness/app.py", "refuse"),
     ("robustness/transforms/errors.py", "UserError"),
 }
+DOOR = [f"scripts/workbench/hub/{name}.py" for name in ("door", "schemas", "sizes")]
+PIGLATIN = [f"custom_models/{name}_piglatin.py" for name in ("configuration", "layers", "modeling")]
+CLASSIFIER = [f"spaces/classifier/{name}.py" for name in ("loading", "classification", "description", "reading")]
+TRANSFORMS = [f"scripts/workbench/robustness/{name}.py" for name in ("transform", "spelling", "wording", "tables")]
+TABLES = "contractions fillers homoglyphs keyboard names ocr variants words".split()
+TABLE_FOLDERS = ("spaces/robustness/transforms/tables", "scripts/workbench/robustness/tables")
+# Files that are copied whole, with the mark as their first line.
+SPACES = ("classifier", "translator", "robustness")
+WHOLE = {f"{space}/{Path(source).name}": source for space in SPACES for source in DOOR}
+WHOLE |= {f"robustness/{Path(source).name}": source for source in CLASSIFIER}
+WHOLE |= {f"robustness/transforms/{Path(source).name}": source for source in TRANSFORMS}
+WHOLE |= {f"translator/piglatin/{Path(source).name}": source for source in PIGLATIN}
 
 
 def definitions(path: Path) -> dict[str, ast.stmt]:
@@ -77,16 +77,19 @@ def test_a_copy_is_what_it_was_copied_from(file, name, source):
 
 @pytest.mark.parametrize(("file", "source"), WHOLE.items())
 def test_a_whole_copy_is_what_it_was_copied_from(file, source):
+    text = (ROOT / "spaces" / file).read_text(encoding="utf-8")
+    # The one class of ours that the transforms need stands beside them.
     original = (ROOT / source).read_text(encoding="utf-8")
-    expected = original.replace("from workbench.errors import", "from .errors import")
-    assert (ROOT / "spaces" / file).read_text(encoding="utf-8") == expected
+    assert text == f"# The same as {source}\n" + original.replace("from workbench.errors import", "from .errors import")
 
 
-@pytest.mark.parametrize("model_type", ["bert", "piglatin", "sentence_encoder"])
-def test_code_named_deep_inside_a_config_is_not_run_unasked(tmp_path, model_type):
-    """Nor inside our own architectures, of which only the `auto_map` at the top names code that is here already."""
-    inner = {"encoder_config": {"parts": [{"auto_map": {"AutoConfig": "other--evil.Config"}}]}}
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type, **inner}))
-    with pytest.raises(UserError, match="brings its own code; read it, then pass --trust_remote_code"):
-        check_config(str(tmp_path), trust_remote_code=False)
-    assert check_config(str(tmp_path), trust_remote_code=True)["model_type"] == model_type
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_what_it_was_copied_from(name):
+    copy, source = (ROOT / folder / f"{name}.json" for folder in TABLE_FOLDERS)
+    assert copy.read_bytes() == source.read_bytes()
+
+
+def test_every_whole_copy_is_known():
+    files = {path.relative_to(ROOT / "spaces").as_posix(): path for path in (ROOT / "spaces").rglob("*.py")}
+    marked = {name: WHOLE_MARK.match(path.read_text(encoding="utf-8")) for name, path in files.items()}
+    assert {name for name, mark in marked.items() if mark} == set(WHOLE)

@@ -85,7 +85,7 @@ def modules(monkeypatch):
     """The Space's own modules, by name; forgotten again, as other Spaces have some of the same name."""
     monkeypatch.syspath_prepend(SPACES / "translator")
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    for name in MODULES:
+    for name in (*MODULES, "loading", "door", "schemas", "sizes", "piglatin"):
         sys.modules.pop(name, None)
 
 
@@ -389,7 +389,7 @@ def write_model(folder: Path, tags: list[str] | None = None, **dataset) -> str:
     ],
 )
 def test_the_page_is_named_after_what_the_model_was_trained_on(modules, tmp_path, dataset, tags, title, source):
-    languages = modules.languages.read_languages(write_model(tmp_path / "run", tags, **dataset))
+    languages = modules.languages.read_languages(Path(write_model(tmp_path / "run", tags, **dataset)))
     assert (languages.title, languages.source) == (title, source)
     if not languages.is_pig_latin:
         assert languages.examples == tuple(row[0] for row in FACTS["examples"])
@@ -401,7 +401,7 @@ def test_the_page_is_named_after_what_the_model_was_trained_on(modules, tmp_path
 def test_results_that_tell_nothing_leave_neutral_words(modules, tmp_path, content):
     (tmp_path / "results.json").write_text(content)
     (tmp_path / "README.md").write_text("---\ntags: [pig-latin\n---\n")
-    assert modules.languages.read_languages(str(tmp_path)) == modules.languages.Languages()
+    assert modules.languages.read_languages(tmp_path) == modules.languages.Languages()
 
 
 def test_models_of_unlike_languages_have_neutral_words(modules):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from datasets import Dataset
+from safetensors.torch import save_file
 from support.bottleneck_models import batch, logits
 from support.encoder_folders import LABELS, build, train, word_tokenizer, write_encoder
 from transformers import BertConfig, TrainerCallback, TrainingArguments
@@ -72,7 +73,7 @@ def bert_base(tmp_path_factory) -> str:
     """A folder with the config of bert-base, and weights that nobody opens."""
     folder = tmp_path_factory.mktemp("bert-base")
     BertConfig().save_pretrained(folder)
-    (folder / "model.safetensors").touch()
+    save_file({}, folder / "model.safetensors")
     return str(folder)
 
 

@@ -19,7 +19,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workbench import locks
 from workbench.errors import UserError
+from workbench.locks import take_lock
+from workbench.runs.claims import LOCK_FILE
 from workbench.runs.results import RunResults
 from workbench.studies import grid
 from workbench.studies.cells import Cell, StudyArguments, check_axis, one_each, take_shard, with_own
@@ -192,10 +195,10 @@ def check_nobody_trains(study):
 
 def test_a_worker_that_outlives_its_study_is_waited_for(train, study, tmp_path):
     (tmp_path / "launcher.py").write_text(LAUNCHER)
-    process = start_study(train, study, f"{sys.executable} {tmp_path / 'launcher.py'}", nap=0.3)
+    process = start_study(train, study, f"{sys.executable} {tmp_path / 'launcher.py'}", nap=0.6)
     wait_for(study / "cell0" / "trace")
     process.kill()
-    following = start_study(train, study, nap=0.3)
+    following = start_study(train, study, nap=0.6)
     said, _ = following.communicate(timeout=60)
     assert following.returncode == 0
     assert "cell0 is being run by another process: waiting for it" in said
@@ -204,9 +207,9 @@ def test_a_worker_that_outlives_its_study_is_waited_for(train, study, tmp_path):
 
 
 def test_a_study_runs_without_locks_and_says_so(train, study, monkeypatch, capsys):
-    monkeypatch.setattr(grid, "fcntl", None)
+    monkeypatch.setattr(locks, "fcntl", None)
     assert list(run_grid(train, cells(1), StudyArguments(str(study)))) == ["cell0"]
-    assert "this system has no locks; see that no other study runs cell0" in capsys.readouterr().out
+    assert "cell0.log: this system has no locks; see that no other process works there" in capsys.readouterr().err
 
 
 def wait_for(path, seconds=30):
@@ -223,6 +226,34 @@ def test_ctrl_c_ends_the_training_too(train, study):
     process.communicate(timeout=30)
     assert process.returncode == 130
     check_nobody_trains(study)
+
+
+def test_a_study_that_is_ended_ends_its_launchers_workers_too(train, study, tmp_path):
+    (tmp_path / "launcher.py").write_text(LAUNCHER.replace(", start_new_session=True", ""))
+    process = start_study(train, study, f"{sys.executable} {tmp_path / 'launcher.py'}", nap=0.3)
+    wait_for(study / "cell0" / "trace")
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    check_nobody_trains(study)
+
+
+def test_a_run_that_diverged_does_not_count_as_finished(train, study):
+    whole = run_grid(train, cells(1), StudyArguments(str(study)))["cell0"]
+    path = study / "cell0" / "results.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"metrics": {"test": {"word_accuracy": 0.5, "loss": math.nan}}}))
+    assert grid.read_finished(study / "cell0") is None
+    assert run_grid(train, cells(1), StudyArguments(str(study)))["cell0"] == whole
+
+
+def test_a_run_that_another_process_works_on_is_not_discarded(train, study):
+    run_grid(train, cells(1), StudyArguments(str(study)))
+    with (study / "cell0" / LOCK_FILE).open() as file:
+        assert take_lock(file)
+        with pytest.raises(UserError, match="another process is at work"):
+            discard(cells(1), StudyArguments(str(study)))
+    assert (study / "cell0" / "results.json").exists()
 
 
 def test_shards_share_the_cells(train, study):
@@ -244,7 +275,7 @@ def test_a_shard_that_is_none_is_refused(shard):
     ("fail", "reason"),
     [
         ("refuse", "ended with exit code 2; last in its log .*cells/cell1.log: error: this rate is refused"),
-        ("raise", "ended with exit code 1; .*: IndexError: list index out of range"),
+        ("raise", "ended with exit code 1; .*: error: a bug of igpay, .*: IndexError: list index out of range; .*"),
         ("kill", "was ended by signal 9; .*: a line of the log"),
         ("vanish", "ended with exit code 0 and left no results.json; .*: a line of the log"),
     ],
@@ -342,7 +373,7 @@ def test_a_cells_own_options_have_their_types_and_are_known():
     assert with_own(shared, None, Own, "full") == shared
     with pytest.raises(UserError, match="full: runs have no option 'learning_rat'; did you mean 'learning_rate'"):
         with_own(shared, {"learning_rat": 1}, Own, "full")
-    with pytest.raises(UserError, match="learning_rate: 'high' is not of type float"):
+    with pytest.raises(UserError, match="full: learning_rate: 'high'; give a number"):
         with_own(shared, {"learning_rate": "high"}, Own, "full")
 
 

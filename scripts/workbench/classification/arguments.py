@@ -8,6 +8,7 @@ from workbench.data.known_tasks import Task, find_task
 from workbench.hub.push import PushArguments
 from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import find_strategy
+from workbench.values import LENGTH, SEEDS
 
 from .augmentation import AugmentationArguments
 from .intermediate import IntermediateArguments
@@ -26,8 +27,12 @@ class ClassifierArguments(
     """This training: length of the texts, seeds, and what else it writes."""
 
     output_dir: str = option("runs/classifier", "folder of this run: model, results.json, config.yaml, figures")
-    seeds: int = option(1, "train so many times, with the seeds that follow the first, and tell mean and deviation")
-    max_length: int | None = option(None, "tokens per example; what is longer is cut off (default: 128, for imdb 512)")
+    seeds: int = option(
+        1, "train so many times, with the seeds that follow the first, and tell mean and deviation", **SEEDS
+    )
+    max_length: int | None = option(
+        None, "tokens per example; what is longer is cut off (default: 128, for imdb 512)", **LENGTH
+    )
     num_train_epochs: float = option(10.0, "passes over the training split; the best one on validation counts")
     train_batch_size: int = option(32, "examples per optimiser step, over all processes together")
     eval_batch_size: int = option(128, "examples per evaluation batch, over all processes together")

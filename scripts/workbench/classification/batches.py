@@ -41,7 +41,9 @@ class TextCollator:
         inputs = [{name: example[name] for name in names} for example in examples]
         # transformers advises against padding apart from tokenizing; but the texts are tokenized once, not every epoch.
         self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
-        batch = dict(self.tokenizer.pad(inputs, return_tensors="pt"))
+        # A tokenizer without special tokens makes nothing of an empty text, and no model reads nothing.
+        longest = max(1, *(len(example["input_ids"]) for example in examples))
+        batch = dict(self.tokenizer.pad(inputs, padding="max_length", max_length=longest, return_tensors="pt"))
         if "labels" in examples[0]:
             kind = torch.float32 if self.is_regression else torch.int64
             batch["labels"] = torch.tensor([example["labels"] for example in examples], dtype=kind)

@@ -13,7 +13,7 @@ from .strategies_study import describe_sizes
 
 
 @torch.inference_mode()
-def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]:
+def mean_attention(run: Path, trust_remote_code: bool = False) -> tuple[list[str], list[str], numpy.ndarray, int]:
     """The mean attention of a fused run's layers on its validation split.
 
     Returns:
@@ -25,19 +25,20 @@ def mean_attention(run: Path) -> tuple[list[str], list[str], numpy.ndarray, int]
     from custom_models.bottleneck import record_attention
     from workbench.data.arguments import TaskArguments
     from workbench.data.tasks import load_task
-    from workbench.runs.folder import read_run_config
+    from workbench.runs.folder import read_run_options
 
+    from .arguments import ClassifierArguments
     from .batches import TextCollator, encode_examples
     from .loading import load_classifier
 
-    config = read_run_config(run)
-    model, tokenizer = load_classifier(str(run), bool(config.get("trust_remote_code")))
-    options = {item.name: config.get(item.name) for item in fields(TaskArguments)}
-    data = load_task(TaskArguments(**options))
-    examples = list(encode_examples(data.splits["validation"], tokenizer, config["max_length"]))
+    task_options = [item.name for item in fields(TaskArguments)]
+    options = read_run_options(run, ClassifierArguments, [*task_options, "max_length", "eval_batch_size"])
+    model, tokenizer = load_classifier(str(run), trust_remote_code)
+    data = load_task(TaskArguments(**{name: options[name] for name in task_options}))
+    examples = list(encode_examples(data.splits["validation"], tokenizer, options["max_length"]))
     examples = sorted(examples, key=lambda example: len(example["input_ids"]))
     examples = [{name: value for name, value in example.items() if name != "labels"} for example in examples]
-    collate, size, total, tokens = TextCollator(tokenizer), config["eval_batch_size"], 0.0, 0
+    collate, size, total, tokens = TextCollator(tokenizer), options["eval_batch_size"], 0.0, 0
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with record_attention(model) as fusions:
         for start in range(0, len(examples), size):

@@ -16,9 +16,11 @@ from workbench.data.known_tasks import find_task
 from workbench.errors import UserError
 from workbench.processes import is_main_process
 from workbench.runs.metrics import metric_name
-from workbench.runs.results import RESULTS_FILE, RunResults
+from workbench.runs.results import RunResults
 from workbench.strategies.catalogue import find_strategy
 from workbench.strategies.encoders import encoder_of, head_names
+from workbench.studies.grid import read_finished
+from workbench.values import COUNT, EPOCHS, RATE
 
 FOLDER = "intermediate"
 
@@ -31,12 +33,14 @@ class IntermediateArguments:
     intermediate_train_file: str | None = option(None, "the same, on labelled texts of your own")
     intermediate_data_dir: str | None = option(None, "folder with that task's usual files", advanced=True)
     intermediate_num_train_epochs: float | None = option(
-        None, "its passes over its data (default: num_train_epochs)", advanced=True
+        None, "its passes over its data (default: num_train_epochs)", advanced=True, **EPOCHS
     )
     intermediate_learning_rate: float | None = option(
-        None, "its highest learning rate (default: that of full)", advanced=True
+        None, "its highest learning rate (default: that of full)", advanced=True, **RATE
     )
-    intermediate_max_train_examples: int | None = option(None, "train there on so many examples only", advanced=True)
+    intermediate_max_train_examples: int | None = option(
+        None, "train there on so many examples only", advanced=True, **COUNT
+    )
 
 
 def check_intermediate(arguments) -> bool:
@@ -91,7 +95,7 @@ def train_first(arguments, data, train: Callable):
     from workbench.data.tasks import held_out_keys
 
     first = first_stage(arguments)
-    is_finished = arguments.resume_from_checkpoint and (Path(first.output_dir) / RESULTS_FILE).is_file()
+    is_finished = arguments.resume_from_checkpoint and read_finished(Path(first.output_dir)) is not None
     if is_main_process():
         what = first.task or first.train_file
         print(f"First stage, {what}: {'finished, in' if is_finished else 'the whole encoder, in'} {first.output_dir}")

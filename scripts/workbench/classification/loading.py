@@ -3,12 +3,24 @@
 Heavy libraries are imported inside the functions, so that scripts answer `--help` at once.
 """
 
-import json
+from math import isfinite
 from pathlib import Path
 
 from workbench.data.known_tasks import TASKS, Task
 from workbench.errors import UserError
-from workbench.hub.fetch import check_complete, check_config, check_tokenizer, fetch_model, loading
+from workbench.hub.door import read_header, read_object
+from workbench.hub.fetch import (
+    BROKEN,
+    check_complete,
+    check_report,
+    check_vocabulary,
+    fetch_any,
+    fetch_model,
+    loading,
+    read_config,
+    reading,
+)
+from workbench.hub.schemas import check_words
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 from workbench.runs.results import RunResults
 from workbench.strategies.adapters_library import check_adapters_library
@@ -32,15 +44,27 @@ def load_classifier(name: str, trust_remote_code: bool = False):
         UserError: nothing of that name, no safetensors weights, a config that is broken or not safe to read, or an
             adapter whose encoder is not there.
     """
-    is_adapter = any((Path(name) / part).is_file() for part in (PEFT_CONFIG, LIBRARY_WEIGHTS))
-    folder = name if is_adapter else fetch_model(name)
+    folder = fetch_any(name, trust_remote_code)
     if (Path(folder) / PEFT_CONFIG).is_file():
         model = _load_peft(name, folder, trust_remote_code)
     elif (Path(folder) / LIBRARY_WEIGHTS).is_file():
         model = _load_library_adapters(name, folder, trust_remote_code)
     else:
         model = _load_whole(name, folder, trust_remote_code)
-    return model.eval(), tokenizer_of(name, folder, trust_remote_code)
+    tokenizer = tokenizer_of(name, folder, trust_remote_code)
+    check_vocabulary(name, model, tokenizer)
+    check_answer(name, model.eval(), tokenizer)
+    return model, tokenizer
+
+
+def check_answer(name: str, model, tokenizer) -> None:
+    """UserError for a classifier that cannot answer to a text, or answers no number."""
+    from .predict import inspect_texts
+
+    with reading(name, BROKEN):
+        (answer,) = inspect_texts(model, tokenizer, [{"text": "a"}])
+        if not all(map(isfinite, answer.probabilities.values() or [float(answer.label)])):
+            raise ValueError("its answers are not numbers (NaN)")
 
 
 def task_of_run(folder: str) -> Task | None:
@@ -62,9 +86,9 @@ def tokenizer_of(name: str, folder: str, trust_remote_code: bool):
     """The tokenizer in `folder`; UserError if there is none, or none that pads."""
     from transformers import AutoTokenizer
 
-    check_tokenizer(folder)
     with loading(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        check_words(tokenizer)
     if tokenizer.pad_token is None:
         raise UserError(f"{name}: its tokenizer has no symbol for padding; give an encoder, such as bert-base-uncased")
     return tokenizer
@@ -90,11 +114,7 @@ def encoder_with_head(name: str, folder: str, config, trust_remote_code: bool):
         output_loading_info=True,
         trust_remote_code=trust_remote_code,
     )
-    heads = tuple(f"{head}." for head in head_names(model))
-    # On 5 each comes with both shapes.
-    mismatched = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
-    random = [*report["missing_keys"], *mismatched]
-    check_complete(name, [key for key in random if not key.startswith(heads)])
+    check_report(name, report, new=tuple(f"{head}." for head in head_names(model)))
     pooler = pooler_name(model)
     model.has_new_pooler = any(key.startswith(f"{pooler}.") for key in report["missing_keys"])
     return model
@@ -110,13 +130,12 @@ def _wrapped_encoder(name: str, folder: str, config):
     encoder, report = AutoModel.from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
     )
-    missing = list(report["missing_keys"])
-    check_complete(name, [key for key in missing if not key.startswith("pooler.")])
+    check_report(name, report, new=("pooler.",))
     model = SentenceEncoderForSequenceClassification(config)
     pooler, place = getattr(encoder, "pooler", None), pooler_name(model)
     # The same Linear and tanh on the same state: pretrained with the encoder. ALBERT's is the Linear itself.
     dense = getattr(pooler, "dense", pooler)
-    model.has_new_pooler = dense is None or bool(missing)
+    model.has_new_pooler = dense is None or bool(report["missing_keys"])
     if place and not model.has_new_pooler:
         own = model.get_submodule(place)
         getattr(own, "dense", own).load_state_dict(dense.state_dict())
@@ -131,8 +150,7 @@ def _load_whole(name: str, folder: str, trust_remote_code: bool):
 
     import custom_models  # noqa: F401, registers our architectures
 
-    check_config(folder, trust_remote_code)
-    with loading(name):
+    with loading(name, folder):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             dtype=torch.float32,
@@ -140,27 +158,25 @@ def _load_whole(name: str, folder: str, trust_remote_code: bool):
             output_loading_info=True,
             trust_remote_code=trust_remote_code,
         )
-    check_complete(name, list(report["missing_keys"]))
+    check_report(name, report)
     return model
 
 
 def _load_peft(name: str, folder: str, trust_remote_code: bool):
     """The encoder that a PEFT adapter names, with the adapter and its head."""
     from peft import PeftModel, get_peft_model_state_dict
-    from safetensors import safe_open
 
     import custom_models.bottleneck  # noqa: F401, registers our adapters with PEFT
 
-    fields, weights = _read_json(Path(folder) / PEFT_CONFIG), Path(folder) / PEFT_WEIGHTS
+    fields, weights = read_object(Path(folder) / PEFT_CONFIG), Path(folder) / PEFT_WEIGHTS
     if "peft_type" not in fields:
         raise UserError(f"{name}: an adapter of the adapters library; convert it with scripts/convert_adapter.py")
     if not weights.is_file():
         raise UserError(f"{name}: no weights ({PEFT_WEIGHTS}) in this folder")
-    with loading(name):
-        with safe_open(weights, framework="pt") as file:
-            shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118, no dictionary
-        base = fields.get("base_model_name_or_path")
-        model = _base_classifier(name, folder, base, trust_remote_code, shapes)
+    shapes = read_header(weights)
+    base_folder = _base_folder(name, fields, trust_remote_code)
+    with loading(name, folder, base_folder):
+        model = _base_classifier(name, folder, base_folder, trust_remote_code, shapes)
         if fields.get("adapters"):
             from workbench.strategies.fusion import load_fusion
 
@@ -173,47 +189,40 @@ def _load_peft(name: str, folder: str, trust_remote_code: bool):
 
 def _load_library_adapters(name: str, folder: str, trust_remote_code: bool):
     """The encoder with the adapters and the head that `adapters_library.save_adapters` wrote."""
-    fields = check_config(folder, trust_remote_code)
+    fields = read_config(folder)
     configuration = fields.get("adapters_config", "")
     check_adapters_library(configuration)
     from workbench.strategies.adapters_library import add_adapters, read_adapters
 
-    with loading(name):
-        model = _base_classifier(name, folder, fields.get("base_model_name_or_path"), trust_remote_code, {})
+    base_folder = _base_folder(name, fields, trust_remote_code)
+    with loading(name, folder, base_folder):
+        model = _base_classifier(name, folder, base_folder, trust_remote_code, {})
         model = add_adapters(model, configuration)
         read_adapters(model, folder)
     return model
 
 
-def _base_classifier(name: str, folder: str, base: str | None, trust_remote_code: bool, shapes: dict[str, list[int]]):
+def _base_folder(name: str, fields: dict, trust_remote_code: bool) -> str:
+    """The clean folder of the encoder that an adapter's config names; UserError if it is not to be had."""
+    try:
+        return fetch_model(fields.get("base_model_name_or_path") or "", trust_remote_code)
+    except UserError as error:
+        raise UserError(f"{name}: the encoder that this adapter was trained on: {error}") from error
+
+
+def _base_classifier(name: str, folder: str, base_folder: str, trust_remote_code: bool, shapes: dict[str, list[int]]):
     """The classifier that the adapter in `folder` was trained on, with the config that was saved beside it.
 
     Without one (adapters of others), the adapter's head says how many classes there are.
-
-    Raises:
-        UserError: no encoder of that name.
     """
     from transformers import AutoConfig
 
     import custom_models  # noqa: F401, registers our architectures
 
-    try:
-        base_folder = fetch_model(base or "")
-    except UserError as error:
-        raise UserError(f"{name}: the encoder that this adapter was trained on: {error}") from error
-    check_config(base_folder, trust_remote_code)
     if (Path(folder) / "config.json").is_file():
-        check_config(folder, trust_remote_code)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     else:
         rows = [shape[0] for key, shape in shapes.items() if key.endswith(LAST_LINEAR)]
         labels = {"num_labels": rows[-1]} if rows else {}
         config = AutoConfig.from_pretrained(base_folder, trust_remote_code=trust_remote_code, **labels)
-    return encoder_with_head(base, base_folder, config, trust_remote_code)
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot read this adapter's config: {error}") from error
+    return encoder_with_head(name, base_folder, config, trust_remote_code)

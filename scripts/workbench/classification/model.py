@@ -6,7 +6,8 @@ Heavy libraries are imported inside the functions, so that scripts answer `--hel
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.hub.fetch import check_config, fetch_model, loading, portable_tokenizer
+from workbench.hub.fetch import fetch_model, loading, portable_tokenizer, read_config
+from workbench.hub.schemas import count_rows
 from workbench.processes import is_main_process
 from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import find_strategy
@@ -41,13 +42,13 @@ def build_classifier(
     if seed is not None:
         transformers.set_seed(seed)
     name = arguments.model_name_or_path
-    folder = fetch_model(name)
-    if check_config(folder, True).get("model_type") == OURS:
+    folder = fetch_model(name, arguments.trust_remote_code)
+    if read_config(folder).get("model_type") == OURS:
         raise UserError(f"{name}: this is a trained sentence classifier; give the encoder that it was made from")
-    check_config(folder, arguments.trust_remote_code)
-    with loading(name):
+    with loading(name, folder):
         config = classifier_config(folder, arguments, strategy, label_names, is_regression)
         model = _new_classifier(folder, config, arguments, strategy)
+        _check_forward(model)
     # Adapters remember the encoder's name: a folder by its whole path, not a snapshot in the cache.
     model.name_or_path = str(Path(name).resolve()) if Path(name).is_dir() else name
     model = apply_strategy(model, arguments, strategy)
@@ -55,6 +56,19 @@ def build_classifier(
         # What is recomputed gets no gradient if nothing that enters it asks for one.
         model.enable_input_require_grads()
     return model
+
+
+def _check_forward(model) -> None:
+    """Raises whatever the library does for a config that can be built and not be used; random numbers stay as they are.
+
+    Without it that would come after data and tokenizer have been prepared.
+    """
+    import torch
+
+    was_training, ids = model.training, torch.zeros((1, 2), dtype=torch.long)
+    with torch.inference_mode():
+        model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids))
+    model.train(was_training)
 
 
 def apply_strategy(model, arguments: StrategyArguments, strategy: Strategy):
@@ -72,9 +86,13 @@ def apply_strategy(model, arguments: StrategyArguments, strategy: Strategy):
 def load_base_tokenizer(arguments: StrategyArguments):
     """The encoder's tokenizer; UserError if it has none, or none that pads."""
     name = arguments.model_name_or_path
-    folder = fetch_model(name)
-    check_config(folder, arguments.trust_remote_code)
-    return tokenizer_of(name, folder, arguments.trust_remote_code)
+    folder = fetch_model(name, arguments.trust_remote_code)
+    tokenizer = tokenizer_of(name, folder, arguments.trust_remote_code)
+    rows = read_config(folder).get("vocab_size")
+    needed = count_rows(tokenizer)
+    if isinstance(rows, int) and needed > rows:
+        raise UserError(f"{name}: its tokenizer has {needed:,} symbols, the encoder embeddings of {rows:,}")
+    return tokenizer
 
 
 def save_classifier(model, tokenizer, folder: str | Path) -> None:

@@ -81,11 +81,11 @@ def write_predictions(path: Path, examples: list[dict], logits: numpy.ndarray, d
     has_pair, has_label = "pair" in examples[0], "label" in examples[0]
     names, numeric = data.label_names, data.task.is_regression
     header = ("text", *(["pair"] if has_pair else []), *(["label"] if has_label else []), "prediction")
-    header += () if numeric else tuple(f"p({one_line(name)})" for name in names)
+    header += () if numeric else tuple(f"p({name})" for name in names)
     given, shares = answers(logits, numeric), None if numeric else probabilities(logits)
     rows = []
     for place, (example, answer) in enumerate(zip(examples, given, strict=True)):
-        texts = [one_line(example[name]) for name in TEXTS if name in example]
+        texts = [example[name] for name in TEXTS if name in example]
         label = [_named(example["label"], names)] if has_label else []
         chances = [] if numeric else [f"{share:.4f}" for share in shares[place]]
         rows.append((*texts, *label, _named(answer, names), *chances))
@@ -93,12 +93,7 @@ def write_predictions(path: Path, examples: list[dict], logits: numpy.ndarray, d
 
 
 def _named(label, names: list[str]) -> str:
-    return one_line(names[label]) if names else f"{label:.4f}"
-
-
-def one_line(text: str) -> str:
-    """A text without what would break a row of a TSV."""
-    return " ".join(text.split())
+    return names[label] if names else f"{label:.4f}"
 
 
 def write_submission(folder: Path, data: TaskData, logits: numpy.ndarray) -> Path:

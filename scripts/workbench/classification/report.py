@@ -4,10 +4,11 @@ from pathlib import Path
 
 from workbench.data.tasks import TaskData
 from workbench.errors import UserError
+from workbench.escapes import one_line
 from workbench.runs.figures import plot_confusion, plot_curves
 
 from .classwise import class_table, describe_scores, majority_class, majority_scores
-from .predict import one_line, predict_logits, write_predictions, write_submission
+from .predict import predict_logits, write_predictions, write_submission
 from .scoring import answers, logits_of
 
 

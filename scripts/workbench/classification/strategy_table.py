@@ -4,14 +4,13 @@ import torch
 from torch import nn
 
 from workbench.errors import UserError
-from workbench.hub.fetch import check_config, fetch_model
+from workbench.hub.fetch import fetch_model, loading
 from workbench.runs.results import count_parameters
 from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import STRATEGIES, find_strategy
 from workbench.strategies.encoders import head_names, pooler_name
 from workbench.strategies.strategy import Strategy
 
-from .loading import loading
 from .model import apply_strategy, classifier_config
 
 COLUMNS = ("strategy", "sharing", "also trained", "classifier layers", "trained parameters", "share")
@@ -43,15 +42,16 @@ def strategy_rows(arguments: StrategyArguments) -> tuple[list[tuple], dict[str, 
 
     A row has the `COLUMNS`: texts, but for the last two, a number of parameters and a share from 0 to 1.
     """
-    folder = fetch_model(arguments.model_name_or_path)
-    check_config(folder, arguments.trust_remote_code)
+    folder = fetch_model(arguments.model_name_or_path, arguments.trust_remote_code)
     counts, refused = {}, {}
-    with loading(arguments.model_name_or_path):
-        for name in (strategy.example or name for name, strategy in STRATEGIES.items()):
-            try:
+    for name in (strategy.example or name for name, strategy in STRATEGIES.items()):
+        try:
+            with loading(arguments.model_name_or_path):
                 counts[name] = _count(folder, arguments, find_strategy(name))
-            except UserError as error:
-                refused[name] = str(error)
+        except UserError as error:
+            if name == "full":  # every encoder can be trained whole: then it is the encoder that is wrong
+                raise
+            refused[name] = str(error)
     whole = counts["full"][1]
     rows = ((find_strategy(name), layers, trained) for name, (layers, trained) in counts.items())
     return [

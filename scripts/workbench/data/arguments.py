@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from workbench.arguments import option
+from workbench.values import COUNT
 
 from .known_tasks import TASKS
 
@@ -25,4 +26,5 @@ class TaskArguments:
     max_train_examples: int | None = option(
         None,
         "train on so many examples only, the classes (or values) in their proportions, the same ones for every seed",
+        **COUNT,
     )

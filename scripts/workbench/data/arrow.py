@@ -7,21 +7,85 @@ from itertools import count
 from pathlib import Path
 
 import pyarrow
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from workbench.errors import UserError
 
+from .limits import check_names, check_size
+
+BATCH_ROWS = 65_536
+MOST_FIXED = 64  # bytes
+
 
 def read_parquet(path: str) -> pyarrow.Table:
-    """The whole file; UserError if it is none, or has no rows."""
+    """The whole file, but of columns that are neither text nor numbers empty values alone.
+
+    Raises:
+        UserError: it is none, has no rows, a column twice, or more than `check_size` allows once it is decoded.
+    """
     try:
+        # A text that a dictionary says once may stand in all rows: only lengths tell how much comes out of it.
+        texts = [leaf.path for leaf in _leaves(path) if leaf.physical_type == "BYTE_ARRAY"]
         # Not parquet.read_table, which would take `name=value` in the path for a column.
-        content = parquet.ParquetFile(path).read()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path}: cannot read this Parquet file: {str(error).splitlines()[0]}") from error
-    if not content.num_rows:
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+            schema, rows = parquet.read_schema(path), file.metadata.num_rows
+            read = [field.name for field in schema if _is_plain(field.type)]
+            batches, size = [], 0
+            for batch in file.iter_batches(BATCH_ROWS, columns=read) if read else ():
+                size += sum(map(_decoded_size, batch.columns))
+                check_size(path, size=size)
+                batches.append(batch.columns)
+    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path}: cannot read this Parquet file: {reason}") from error
+    if not rows:
         raise UserError(f"{path}: no rows")
-    return content
+    pieces = ([_decoded(piece) for piece in pieces] for pieces in zip(*batches, strict=True))
+    found = dict(zip(read, map(pyarrow.chunked_array, pieces), strict=True))
+    columns = {field.name: found.get(field.name, _empty(field.type, rows)) for field in schema}
+    return pyarrow.table(columns).replace_schema_metadata(schema.metadata)
+
+
+def _leaves(path: str) -> list:
+    """The columns as Parquet stores them; UserError for a file that says that it is too large."""
+    with parquet.ParquetFile(path) as file:
+        metadata, names = file.metadata, file.schema_arrow.names
+        check_names(path, names)
+        groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
+        check_size(path, metadata.num_rows, len(names), sum(group.total_byte_size for group in groups))
+        return [file.schema.column(place) for place in range(metadata.num_columns)]
+
+
+def _is_plain(kind: pyarrow.DataType) -> bool:
+    """Whether a column is text, or of values of a few bytes each."""
+    kind = getattr(kind, "storage_type", kind)
+    is_bytes = pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
+    is_long = pyarrow.types.is_fixed_size_binary(kind) and kind.byte_width > MOST_FIXED
+    return not (pyarrow.types.is_nested(kind) or is_bytes or is_long)
+
+
+def _empty(kind: pyarrow.DataType, rows: int) -> pyarrow.Array:
+    """An empty value for each row, of a list or of bytes: what Python calls the column's type."""
+    if pyarrow.types.is_nested(getattr(kind, "storage_type", kind)):
+        return pyarrow.ListArray.from_arrays(
+            pyarrow.repeat(pyarrow.scalar(0, pyarrow.int32()), rows + 1), pyarrow.nulls(0)
+        )
+    return pyarrow.repeat(b"", rows)
+
+
+def _decoded_size(column: pyarrow.Array) -> int:
+    """Bytes of a column when each row has its own text."""
+    if not pyarrow.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
+        return column.nbytes
+    return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+
+
+def _decoded(column: pyarrow.Array) -> pyarrow.Array:
+    return column.dictionary_decode() if pyarrow.types.is_dictionary(column.type) else column
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    return pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
 
 
 def to_columns(path: str, content: pyarrow.Table, notes: list[str]) -> tuple[list[list], dict[str, list[str]]]:
@@ -48,7 +112,7 @@ def class_names(path: str, schema: pyarrow.Schema, notes: list[str]) -> dict[str
     whole = [field for field in schema if pyarrow.types.is_integer(field.type)]
     try:
         features = Features.from_arrow_schema(pyarrow.schema(whole, metadata=schema.metadata))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         notes.append(f"{path}: what its metadata say of classes cannot be read: {reason}")
         return {}

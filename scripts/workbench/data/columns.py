@@ -52,6 +52,12 @@ class Columns:
     pair: str | None = None
     label: str | None = None
 
+    def __post_init__(self):
+        """UserError for one column in two places."""
+        named = [name for name in (self.text, self.pair, self.label) if name]
+        if len(set(named)) < len(named):
+            raise UserError(f"one column for two things ({self.describe()}): give a column of its own for each")
+
     def describe(self) -> str:
         named = {"text": self.text, "pair": self.pair, "label": self.label}
         return ", ".join(f"{kind} '{name}'" for kind, name in named.items() if name is not None)
@@ -159,7 +165,7 @@ def usual_pair(names: list[str]) -> tuple[str, str] | None:
 def _index_of(table: Table) -> str | None:
     """The first column, if it only counts the rows: whole numbers without a name, or one after the other."""
     name, cells = table.header[0], _cells(table, table.header[0])
-    if len(table.header) == 1 or name.casefold() in (*TEXT_NAMES, *LABEL_NAMES) or not all(map(str.isdecimal, cells)):
+    if len(table.header) == 1 or name.casefold() in (*TEXT_NAMES, *LABEL_NAMES) or not all(map(_is_count, cells)):
         return None
     if UNNAMED.fullmatch(name) and len(set(cells)) == len(cells):
         return name
@@ -268,6 +274,11 @@ def _cells(table: Table, name: str) -> list[str]:
     """The column's cells as texts, of a long table some thousands at even distances; missing ones are empty."""
     chosen = islice(table.cells(name), 0, None, max(1, len(table) // ROWS_LOOKED_AT))
     return ["" if cell is None else str(cell).strip() for cell in chosen]
+
+
+def _is_count(cell: str) -> bool:
+    """Whether a cell may be a row's number: its digits fit 64 bits."""
+    return cell.isdecimal() and len(cell) < 19
 
 
 def _is_number(cell: str) -> bool:

@@ -1,6 +1,7 @@
 """Labelled examples: the cells of a table, cleaned."""
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -9,9 +10,11 @@ from itertools import islice
 import numpy
 
 from workbench.errors import UserError
+from workbench.escapes import one_line
 
 from . import arrow
 from .columns import Columns
+from .limits import MOST_IN_LABEL, MOST_IN_TEXT
 from .tables import ROWS_AT_ONCE, Table, check_unicode
 
 MISSING = frozenset(("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL"))
@@ -88,19 +91,38 @@ def text_of(cell, where: str) -> str:
         return ""
     if not isinstance(cell, (str, int, float)):
         raise UserError(f"{where}: a text is wanted, not {type(cell).__name__}")
-    return check_unicode(str(cell), where).strip()
+    text = check_unicode(str(cell), where).strip()
+    if len(text) > MOST_IN_TEXT:
+        raise UserError(f"{where}: a text of {len(text):,} characters; at most {MOST_IN_TEXT:,} are read")
+    return text
 
 
 def label_of(cell, where: str):
-    """A cell as a label: text, number or truth value; None for a missing one."""
+    """A cell as a label: text, finite number or truth value; None for a missing one."""
     if isinstance(cell, str):
         cell = check_unicode(cell, where).strip()
+        _check_label(cell, where)
         return None if cell in MISSING else cell
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return None
     if not isinstance(cell, (int, float)):
         raise UserError(f"{where}: a label is text or a number, not {type(cell).__name__}")
+    if isinstance(cell, float) and math.isinf(cell):
+        raise UserError(f"{where}: a label that is infinite is no number; leave it out or correct it")
+    _check_label(str(cell), where)
     return cell
+
+
+def _check_label(text: str, where: str) -> None:
+    """UserError for what is no name of a class: it is too long, or a text's, or nobody could read it."""
+    if len(text) > MOST_IN_LABEL:
+        raise UserError(
+            f"{where}: a label of {len(text):,} characters; at most {MOST_IN_LABEL} are possible; if this is another "
+            "column, name the right one with --label_column"
+        )
+    control = next((mark for mark in text if unicodedata.category(mark) == "Cc" and not mark.isspace()), None)
+    if control is not None:
+        raise UserError(f"{where}: the label '{one_line(text)}' has a control character (U+{ord(control):04X}) in it")
 
 
 def read_examples(table: Table, columns: Columns, ignored: tuple[str, ...], notes: list[str]) -> Examples:

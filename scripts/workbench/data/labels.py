@@ -11,6 +11,7 @@ from workbench.errors import UserError, nearest
 
 from .examples import Examples
 from .known_tasks import Task
+from .limits import MOST_CLASSES
 from .splits import reference
 
 # Labels with fractions and more different values than this are numbers to predict, not names of classes.
@@ -22,6 +23,7 @@ WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 DECIMAL_COMMA = re.compile(r"-?[0-9]+(,[0-9]+)?")
 THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+")
 NEARLY_ALL = 0.9  # of the training labels
+MOST_SHOWN = 60  # characters of a label
 
 
 def as_number(label) -> float | None:
@@ -119,6 +121,11 @@ def encode_labels(
     names = list(task.labels or classes or _sorted_names(reference(splits)))
     if guessed and guessed_column:
         _check_guess(guessed_column, names, reference(splits))
+    if len(names) > MOST_CLASSES:
+        raise UserError(
+            f"{reference(splits).file}: {len(names):,} classes; at most {MOST_CLASSES:,} are possible; if another "
+            "column has the labels, name it with --label_column"
+        )
     if guessed:
         shown = ", ".join(map(_shown, names[:10])) + (", …" if len(names) > 10 else "")
         notes.append(f"{len(names)} classes: {shown}")
@@ -172,7 +179,7 @@ def _check_guess(column: str, names: list[str], train: Examples) -> None:
 
 def _shown(label) -> str:
     """The beginning of a label, in one line."""
-    return " ".join(str(label).split())[:60]
+    return " ".join(str(label).split())[:MOST_SHOWN]
 
 
 def _sorted_names(examples: Examples) -> list[str]:
@@ -205,6 +212,13 @@ def _to_id(label, where: str, ids: dict[str, int], names: list[str], fault: str)
     found = ids.get(name, ids.get(name.casefold()))
     if found is None:
         raise UserError(
-            f"{where}: the label '{_shown(name)}' {fault}{nearest(name, names)}; there are {', '.join(names)[:200]}"
+            f"{where}: the label '{_shown(name)}' {fault}{_nearest(name, names)}; there are {', '.join(names)[:200]}"
         )
     return found
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    """`nearest` among a few short names; among many long ones it would take minutes."""
+    return (
+        nearest(name, [other for other in names[:1000] if len(other) <= MOST_SHOWN]) if len(name) <= MOST_SHOWN else ""
+    )

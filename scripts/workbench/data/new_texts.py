@@ -7,7 +7,7 @@ from workbench.errors import UserError
 from .columns import TEXT_NAMES, Columns, find_column, find_labels, guess_columns, require_column, usual_pair
 from .examples import text_of
 from .known_tasks import Task
-from .tables import Table, first_line, read_table, read_text, split_lines
+from .tables import Table, first_line, read_lines, read_table
 
 
 def read_texts(
@@ -75,11 +75,12 @@ def _has_lines(path: str | Path, text_column: str | None, task: Task | None) -> 
     """Whether these are plain lines: a .txt file without the column that is asked for, or was for the training file."""
     if Path(path).suffix.lower() != ".txt" or not text_column:
         return Path(path).suffix.lower() == ".txt"
-    return task is not None and text_column == task.text_column and text_column not in first_line(read_text(path))
+    return task is not None and text_column == task.text_column and text_column not in first_line(path)
 
 
 def _read_lines(path: str | Path) -> list[dict[str, str]]:
-    texts = [{"text": line.strip()} for line in split_lines(read_text(path)) if line.strip()]
+    numbered = enumerate(read_lines(path), start=1)
+    texts = [{"text": text_of(line, f"{path}, line {number}")} for number, line in numbered if line.strip()]
     if not texts:
         raise UserError(f"{path}: an empty file")
     return texts

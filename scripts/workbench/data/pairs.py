@@ -11,6 +11,7 @@ from workbench.errors import UserError
 from .tables import Table, check_unicode, is_hub_name, is_there, load_hub, read_table
 
 SPLITS = ("train", "validation", "test")
+CONTROLS = ("Cc", "Zl", "Zp")  # also what ends a line or a paragraph to some programs
 FEWEST_TO_SPLIT = 10
 HEADER_WORDS = frozenset(
     "english pig_latin piglatin pig-latin source target src tgt word words translation input output lemma form "
@@ -101,14 +102,18 @@ class PairFile:
     def _clean(self, where: str, pair: list) -> tuple[str, str]:
         if not all(isinstance(cell, str) and cell.strip() for cell in pair):
             raise UserError(f"{where}: an empty cell; both columns need text")
-        source, target = (unicodedata.normalize("NFC", check_unicode(cell, where).strip()) for cell in pair)
-        if any(mark in word for word in (source, target) for mark in "\t\r\n"):
+        longest = max(len(cell.strip()) for cell in pair)
+        if longest > self.max_length:
+            raise UserError(f"{where}: {longest:,} characters; at most {self.max_length} fit a word")
+        cells = [check_unicode(cell, where) for cell in pair]
+        controls = [mark for cell in cells for mark in cell if unicodedata.category(mark) in CONTROLS]
+        if {*controls} & {*"\t\r\n"}:
             raise UserError(
                 f"{where}: a tab or line break inside a word; is there a quotation mark too many before it?"
             )
-        longest = max(len(source), len(target))
-        if longest > self.max_length:
-            raise UserError(f"{where}: {longest:,} characters; at most {self.max_length} fit a word")
+        if controls:
+            raise UserError(f"{where}: a control character (U+{ord(controls[0]):04X}) inside a word")
+        source, target = (unicodedata.normalize("NFC", cell.strip()) for cell in cells)
         return source, target
 
     def _first_targets(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

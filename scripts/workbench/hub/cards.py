@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import UserError
+from workbench.escapes import one_line
 from workbench.runs.metrics import metric_name
 from workbench.runs.results import RESULTS_FILE, RunResults
 
@@ -66,10 +67,16 @@ def kind_of(config: dict, where: str) -> ModelKind:
     """The kind of a model's `config.json`; UserError for an architecture that no card is written for."""
     if config.get("model_type") == "piglatin":
         return MODEL_KINDS["encoder-decoder" if config.get("is_encoder_decoder") else "decoder-only"]
-    architecture = (config.get("architectures") or ["none"])[0]
+    architecture = architecture_of(config) or "none"
     if architecture.endswith("ForSequenceClassification"):
         return MODEL_KINDS["sequence-classification"]
     raise UserError(f"{where}: no card for the architecture '{architecture}'; translators and classifiers have one")
+
+
+def architecture_of(config: dict) -> str:
+    """The class that a model's `config.json` names first; '' if it names none."""
+    named = config.get("architectures")
+    return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ def model_card(repo_id: str, config: dict, runs: list[RunResults], dataset_id: s
         "splits": {name: runs[0].splits[name] for name in ("train", "validation", "test") if name in runs[0].splits},
         "curve": curve,
         "curve_columns": {key: f"validation {metric_name(key.removeprefix('validation_'))}" for key in scored},
-        "architecture": (config.get("architectures") or [""])[0],
+        "architecture": architecture_of(config),
     }
     files = {"README.md": render("model.md", repo_id, metadata, context)}
     if dataset_id:
@@ -374,9 +381,12 @@ def render(template: str, repo_id: str, metadata: dict, context: dict) -> bytes:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"cell": _cell, "number": _number, "python": _python}
+    environment.filters |= {"cell": _cell, "number": _number, "python": _python, "plain": _plain, "hub": _hub}
     owner, name = repo_id.split("/")
-    body = environment.get_template(template).render(repo_id=repo_id, owner=owner, name=name, **context)
+    try:
+        body = environment.get_template(template).render(repo_id=repo_id, owner=owner, name=name, **context)
+    except (jinja2.TemplateError, TypeError) as error:
+        raise UserError(f"{repo_id}: no card can be written of what its results and config say: {error}") from error
     block = _yaml({key: value for key, value in metadata.items() if value is not None})
     body = re.sub(r"\n{3,}", "\n\n", body)
     return f"---\n{block}---\n\n{body}".encode()
@@ -384,11 +394,24 @@ def render(template: str, repo_id: str, metadata: dict, context: dict) -> bytes:
 
 def _cell(value) -> str:
     """Text of the user's, safe in a Markdown table: no markup, no HTML, one line."""
-    text = html.escape(" ".join(str(value).split()), quote=False)
+    text = html.escape(one_line(str(value)), quote=False)
     return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
 
 
+def _plain(value) -> str:
+    """Text of the user's, safe inside of a block of code."""
+    return re.sub(r"[`{}\\]", "", one_line(str(value)))
+
+
+def _hub(name: str, kind: str = "") -> str:
+    """A link to a model on the Hub, or with `kind` to a data set; a name that none there can have, as text."""
+    is_hub = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name)
+    return f"[{_cell(name)}](https://huggingface.co/{kind}{name})" if is_hub else _cell(name)
+
+
 def _number(value) -> str:
+    if value is None:
+        return "an unknown number of"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 

@@ -11,41 +11,37 @@ from pathlib import Path
 from workbench.errors import UserError
 from workbench.processes import is_main_process
 
+from . import door
+
 TORCH_WEIGHTS, TORCH_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
-# Configs, vocabularies and the code that trust_remote_code asks for.
-BESIDE = (".json", ".txt", ".model", ".codes", ".jinja", ".py")
 ZIP_MAGIC = b"PK\x03\x04"  # torch's format since 1.6, the one that can be memory-mapped
 # Tied weights are written once for each of their names; a file of honest tensors does not grow more than this.
 MOST_GROWTH = 8
 
 
-def has_torch_weights(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (TORCH_WEIGHTS, TORCH_INDEX))
-
-
-def safetensors_folder(name: str, folder: Path) -> str:
-    """A folder in the cache with the files of `folder`, and its torch weights as safetensors; made at the first call.
+def safetensors_folder(name: str, folder: Path) -> Path:
+    """A folder in the cache with the torch weights of `folder` as safetensors; made at the first call.
 
     Args:
         name: what errors call the model.
 
     Raises:
         UserError: what torch's restricted reader refuses, weights that are no tensors, or a cache without room.
+        RefusedError: links that lead outside, or an index of other files.
     """
-    parts = _torch_parts(name, folder)
-    beside = [path for path in sorted(folder.iterdir()) if path.suffix in BESIDE and path.name != TORCH_INDEX]
-    place = cache_folder() / _content_key([*parts, *filter(Path.is_file, beside)])
+    parts = _torch_parts(folder)
+    place = cache_folder() / _content_key(parts)
     if not place.is_dir():
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as draft:
-                _convert(name, parts, beside, Path(draft) / "model")
+                _convert(name, parts, Path(draft) / "model")
                 _take_place(Path(draft) / "model", place)
         except OSError as error:
             raise UserError(f"{name}: cannot write its weights as safetensors: {error}") from error
         if is_main_process():
             print(f"{name}: read {parts[0].name} with torch's restricted reader into {place}", file=sys.stderr)
-    return str(place)
+    return place
 
 
 def cache_folder() -> Path:
@@ -55,26 +51,12 @@ def cache_folder() -> Path:
     return Path(constants.HF_HOME) / "igpay" / "safetensors"
 
 
-def check_index(name: str, path: Path, suffix: str) -> list[str]:
-    """The weight files that an index names, sorted; UserError if they are not plain names that end with `suffix`."""
-    try:
-        names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{name}: {path.name} cannot be read: {error!r}") from error
-    wrong = [part for part in names if not isinstance(part, str) or not re.fullmatch(r"[\w-][\w.-]*", part)]
-    wrong += [part for part in names.difference(wrong) if not part.endswith(suffix)]
-    if wrong or not names:
-        raise UserError(f"{name}: {path.name} names {wrong[:1] or 'no files'}, where files *{suffix} beside it belong")
-    return sorted(names)
-
-
-def _torch_parts(name: str, folder: Path) -> list[Path]:
-    if (folder / TORCH_WEIGHTS).is_file():
-        return [folder / TORCH_WEIGHTS]
-    parts = [folder / part for part in check_index(name, folder / TORCH_INDEX, ".bin")]
-    absent = [part.name for part in parts if not part.is_file()]
-    if absent:
-        raise UserError(f"{name}: {absent[0]} is not there, which {TORCH_INDEX} names")
+def _torch_parts(folder: Path) -> list[Path]:
+    parts = [folder / TORCH_WEIGHTS]
+    if not door.is_there(parts[0]):
+        parts = door.index_parts(folder / TORCH_INDEX, ".bin")
+    for part in parts:
+        door.regular(part)
     return parts
 
 
@@ -94,14 +76,12 @@ def _content_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _convert(name: str, parts: list[Path], beside: list[Path], target: Path) -> None:
-    """Writes a folder of safetensors from torch's files, one after the other, with the other files beside them."""
+def _convert(name: str, parts: list[Path], target: Path) -> None:
+    """Writes a folder of safetensors from torch's files, one after the other."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target.mkdir()
-    for path in filter(Path.is_file, beside):
-        (target / path.name).write_bytes(path.read_bytes())
     places, total = {}, 0
     for number, part in enumerate(parts, start=1):
         file = "model.safetensors" if len(parts) == 1 else f"model-{number:05}-of-{len(parts):05}.safetensors"

@@ -2,14 +2,18 @@
 
 import ast
 import json
+import os
 import re
 import sys
 from fnmatch import fnmatch
+from functools import partial
 from math import prod
 from pathlib import Path
 
 from workbench.errors import UserError
+from workbench.files import MOST_BYTES, read_limited
 from workbench.runs.results import RESULTS_FILE
+from workbench.runs.schema import read_json
 
 from . import cards
 from .fetch import WEIGHTS, check_config, portable_tokenizer
@@ -26,6 +30,16 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 LIBRARY_WEIGHTS = "adapters.safetensors"
 # What a Hub repository's code may import: transformers checks for these, and its users have them.
 TRAVELLING = frozenset({"torch", "transformers", "tokenizers"}) | sys.stdlib_module_names
+MOST_CODE = 2_000_000  # bytes
+# Where programs keep keys, tokens and passwords.
+SECRETS = (
+    "*.pem *.key *.p12 *.pfx *.jks *.kdbx *.ppk id_rsa* id_dsa* id_ecdsa* id_ed25519* token *token.txt *token.json "
+    "hf_token* *secret* *credential* *password* *passwd* .env* *.env .netrc _netrc kaggle.json service_account*.json"
+).split()
+TEXT_SUFFIXES = (".py", ".md", ".txt", ".json", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".sh", ".html", ".js", ".css")
+KEYS = re.compile(rb"\bhf_[A-Za-z0-9]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+# A name, or OWNER/NAME; the Hub has none with two dots or hyphens in a row, or at an end.
+HUB_MODEL = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(?<![.-])", re.ASCII)
 DATASET = "pig_latin"
 # What classification's augmentation leaves in a run's folder.
 AUGMENTED_FILE = "augmented.jsonl"
@@ -53,10 +67,8 @@ def model_package(
     files: dict[str, bytes | Path] = _chosen(folder, MODEL_FILES)
     files |= {path.name: path for path in code_files(folder, config)}
     files |= portable_tokenizer(folder)
-    for run_folder in seed_runs or []:
-        seed_file = Path(run_folder) / RESULTS_FILE
-        seed = json.loads(seed_file.read_text(encoding="utf-8"))["seed"]
-        files[f"seeds/results-{seed}.json"] = seed_file
+    for run_folder, run in zip(map(Path, seed_runs or []), runs[1:], strict=True):
+        files[f"seeds/results-{run.seed}.json"] = own_file(run_folder, run_folder / RESULTS_FILE)
     return Package("model", files | cards.model_card(repo_id, config, runs, dataset_id, folder))
 
 
@@ -80,9 +92,9 @@ def write_card(folder: Path, repo_id: str | None) -> Package | None:
 
 def _base_name(folder: Path) -> str:
     """A name for an adapter's base model as long as nothing is published: its Hub name, or its folder's."""
-    config = _read_json(folder / "adapter_config.json", "this is no PEFT adapter")
-    name = config.get("base_model_name_or_path") or ""
-    return _name_for(Path(name)) if Path(name).is_dir() else name
+    config = _read_adapter(folder)
+    name = config["base_model_name_or_path"] or ""
+    return _name_for(Path(name)) if is_folder(name) else name
 
 
 def _name_for(folder: Path) -> str:
@@ -96,14 +108,35 @@ def _folder(folder: str | Path) -> Path:
 
 
 def _chosen(folder: Path, patterns: list[str]) -> dict[str, Path]:
-    """The folder's files that match; a figure brings the numbers that are shown in it."""
-    files = {
-        path.name: path
+    """The folder's files that match; a figure brings the numbers that are shown in it.
+
+    Raises:
+        UserError: one is a link to a file elsewhere.
+    """
+    named = [
+        path
         for path in sorted(folder.iterdir())
         if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns)
-    }
-    data = [path.with_suffix(".json") for path in files.values() if path.suffix == ".png"]
-    return files | {path.name: path for path in data if path.is_file()}
+    ]
+    data = [path.with_suffix(".json") for path in named if path.suffix == ".png"]
+    chosen = [path for path in (*named, *data) if path.is_file() and not is_secret(path)]
+    return {path.name: own_file(folder, path) for path in chosen}
+
+
+def own_file(folder: Path, path: Path) -> Path:
+    """The path; UserError if it leads out of the folder, or if what it holds is nobody else's business."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{path}: leads to a file outside of the folder; put the file itself there, or take it out")
+    if path.suffix in TEXT_SUFFIXES:
+        key = KEYS.search(read_limited(path, MOST_BYTES))
+        if key:
+            raise UserError(f"{path}: holds what looks like a token or a private key; take it out")
+    return path
+
+
+def is_secret(path: Path) -> bool:
+    """Whether a file is one that programs keep keys and passwords in."""
+    return any(fnmatch(path.name.lower(), pattern) for pattern in SECRETS)
 
 
 def code_files(folder: Path, config: dict) -> list[Path]:
@@ -112,7 +145,7 @@ def code_files(folder: Path, config: dict) -> list[Path]:
     Raises:
         UserError: one is missing, or imports what does not travel with a Hub repository.
     """
-    waiting = [entry.split(".")[0] for entry in (config.get("auto_map") or {}).values()]
+    waiting = list(map(partial(_module, folder), _entries(config.get("auto_map") or {})))
     found: dict[str, Path] = {}
     while waiting:
         module = waiting.pop()
@@ -124,15 +157,41 @@ def code_files(folder: Path, config: dict) -> list[Path]:
         problems = imports_that_stay(path)
         if problems:
             raise UserError(f"{problems[0]}: this import does not travel with a Hub repository")
-        found[module] = path
+        found[module] = own_file(folder, path)
         waiting += sibling_imports(path)
     return list(found.values())
+
+
+def _entries(auto_map) -> list:
+    """The classes that an `auto_map` names; a tokenizer's are a list, of which one may be missing."""
+    values = auto_map.values() if isinstance(auto_map, dict) else [auto_map]
+    entries = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    return [entry for entry in entries if entry is not None]
+
+
+def _module(folder: Path, entry) -> str:
+    """The module of `module.Class`; UserError for anything else, such as a path."""
+    if not isinstance(entry, str) or not re.fullmatch(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", entry):
+        raise UserError(
+            f"{folder / 'config.json'}: its auto_map names '{str(entry)[:80]}', no class of a file beside it"
+        )
+    return entry.partition(".")[0]
+
+
+def parse(path: Path) -> ast.Module:
+    """A Python file's syntax tree; UserError if it does not parse."""
+    try:
+        return ast.parse(read_limited(path, MOST_CODE))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        reason = error.msg if isinstance(error, SyntaxError) else str(error) or "nested too deeply"
+        raise UserError(f"{path}{line}: does not parse as Python: {reason}") from error
 
 
 def imports_that_stay(path: Path) -> list[str]:
     """`file, line: import` for each import that fails where only torch, transformers and this folder are."""
     problems = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
             travels = all(alias.name.split(".")[0] in TRAVELLING for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -150,8 +209,7 @@ def imports_that_stay(path: Path) -> list[str]:
 
 def sibling_imports(path: Path) -> list[str]:
     """Names of the modules of the same folder that a file imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+    return [node.module for node in ast.walk(parse(path)) if isinstance(node, ast.ImportFrom) and node.level == 1]
 
 
 def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = None) -> Package:
@@ -164,15 +222,15 @@ def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = N
         UserError: no adapter, pickled weights only, or a base model that nobody else could load.
     """
     folder = _folder(folder)
-    config = _read_json(folder / "adapter_config.json", "this is no PEFT adapter")
-    trained_on = config.get("base_model_name_or_path") or ""
+    config = _read_adapter(folder)
+    trained_on = config["base_model_name_or_path"] or ""
     name = base_model or trained_on
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or (not base_model and Path(name).is_dir()):
+    if not HUB_MODEL.fullmatch(name) or (not base_model and is_folder(name)):
         raise UserError(
             f"{folder}: its base model is '{name}', which is no Hub model's name: publish that model, then give its "
             "name with --base_model"
         )
-    base_folder = Path(trained_on) if Path(trained_on).is_dir() else None
+    base_folder = Path(trained_on) if is_folder(trained_on) else None
     base = _base_config(name, base_folder)
     runs = cards.read_runs([folder]) if (folder / RESULTS_FILE).exists() else []
     files: dict[str, bytes | Path] = {**_chosen(folder, ADAPTER_FILES), **portable_tokenizer(folder)}
@@ -186,21 +244,40 @@ def adapter_package(folder: str | Path, repo_id: str, base_model: str | None = N
 
 def _adapter_files(folder: Path, base_model: str) -> dict[str, bytes | Path]:
     """An adapter's two files, the config with the base model's Hub id; UserError if one is missing."""
-    config = _read_json(folder / "adapter_config.json", "this is no PEFT adapter")
+    config = _read_adapter(folder)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise UserError(f"{folder}: no weights ({ADAPTER_WEIGHTS}); save the adapter as safetensors")
     config["base_model_name_or_path"] = base_model
     text = json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-    return {"adapter_config.json": text.encode(), ADAPTER_WEIGHTS: folder / ADAPTER_WEIGHTS}
+    return {"adapter_config.json": text.encode(), ADAPTER_WEIGHTS: own_file(folder, folder / ADAPTER_WEIGHTS)}
+
+
+def _read_adapter(folder: Path) -> dict:
+    """The `adapter_config.json`; UserError if there is none, or what a card tells of it is of another type."""
+    path = folder / "adapter_config.json"
+    config = {"base_model_name_or_path": None, **_read_json(path, "this is no PEFT adapter")}
+    members = config.get("adapters") or []
+    plain = isinstance(members, (list, dict)) and all(re.fullmatch(r"[\w-][\w.-]*", str(name)) for name in members)
+    for name, is_right in (
+        ("peft_type", isinstance(config.get("peft_type"), str) and re.fullmatch(r"\w{1,60}", config["peft_type"])),
+        ("task_type", isinstance(config.get("task_type"), (str, type(None)))),
+        ("base_model_name_or_path", isinstance(config["base_model_name_or_path"], (str, type(None)))),
+        ("adapters", plain),
+    ):
+        if not is_right:
+            raise UserError(f"{path}: {name} is {str(config.get(name))[:80]!r}, which no adapter's is")
+    return config
+
+
+def is_folder(name: str) -> bool:
+    """Whether a name is a folder's; False for what cannot be a path."""
+    return os.path.isdir(name)  # noqa: PTH112
 
 
 def _read_json(path: Path, otherwise: str) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path.parent}: no {path.name}; {otherwise}") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+    if not path.exists():
+        raise UserError(f"{path.parent}: no {path.name}; {otherwise}")
+    return read_json(path)
 
 
 def _base_config(name: str, folder: Path | None) -> dict:
@@ -279,7 +356,8 @@ def space_package(folder: str | Path, repo_id: str) -> Package:
         UserError: what the Hub would refuse or could not start.
     """
     folder = _folder(folder)
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and _ships(path.relative_to(folder))]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and _ships(path.relative_to(folder))]
+    paths = [own_file(folder, path) for path in files]
     for name in ("README.md", "requirements.txt"):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: no {name}; a Space is a folder with README.md, app.py and requirements.txt")
@@ -288,9 +366,9 @@ def space_package(folder: str | Path, repo_id: str) -> Package:
 
 
 def _ships(path: Path) -> bool:
-    """Whether a file belongs to a Space: nothing hidden (`.env`, say), nothing cached, nothing pickled."""
+    """Whether a file belongs to a Space: nothing hidden (`.env`, say), nothing cached, pickled or secret."""
     hidden = any(part.startswith((".", "__pycache__")) for part in path.parts)
-    return not hidden and path.suffix not in (".pyc", ".pkl", ".bin", ".pt")
+    return not (hidden or path.suffix in (".pyc", ".pkl", ".bin", ".pt") or is_secret(path))
 
 
 def _check_front_matter(folder: Path) -> None:
@@ -302,11 +380,11 @@ def _check_front_matter(folder: Path) -> None:
         raise UserError(f"{folder / 'README.md'}: write python_version in quotes; YAML reads 3.10 as the number 3.1")
     if card["sdk"] != "gradio":
         raise UserError(f"{folder / 'README.md'}: sdk is '{card['sdk']}', only gradio is known here")
-    if len(card.get("short_description", "")) > LONGEST_SHORT_DESCRIPTION:
+    if len(str(card.get("short_description", ""))) > LONGEST_SHORT_DESCRIPTION:
         raise UserError(f"{folder / 'README.md'}: short_description has more than {LONGEST_SHORT_DESCRIPTION} letters")
-    if not (folder / card["app_file"]).is_file():
+    if not (folder / card["app_file"]).is_file() or not _ships(Path(card["app_file"])):
         raise UserError(f"{folder}: no {card['app_file']}, which README.md names as app_file")
-    pins = re.findall(r"^gradio(?:\[[^\]]*\])?==(\S+)", (folder / "requirements.txt").read_text(), flags=re.MULTILINE)
+    pins = re.findall(r"^gradio(?:\[[^\]]*\])?==(\S+)", _read_text(folder / "requirements.txt"), flags=re.MULTILINE)
     if pins != [card["sdk_version"]]:
         pinned = f"pins gradio=={pins[0]}" if pins else "does not pin gradio"
         raise UserError(
@@ -318,14 +396,21 @@ def read_front_matter(path: Path) -> dict:
     """The YAML block that a README.md begins with; UserError if there is none."""
     import yaml
 
-    block = re.match(r"---\r?\n(.*?)\r?\n---\s", path.read_text(encoding="utf-8"), re.DOTALL)
+    block = re.match(r"---\r?\n(.*?)\r?\n---\s", _read_text(path), re.DOTALL)
     try:
         card = yaml.safe_load(block[1]) if block else None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UserError(f"{path}: the front matter is no YAML: {error}") from error
     if not isinstance(card, dict):
         raise UserError(f"{path}: no front matter (a YAML block between two lines of ---)")
     return card
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return read_limited(path, MOST_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at its byte {error.start + 1}") from error
 
 
 def metric_package(folder: str | Path, repo_id: str) -> Package:
@@ -341,6 +426,6 @@ def metric_package(folder: str | Path, repo_id: str) -> Package:
             f"{folder}: no {module}; a metric's repository has its module's name, as in OWNER/word_accuracy"
         )
     tags = read_front_matter(Path(folder) / "README.md").get("tags") or []
-    if not {"evaluate", "metric"} <= set(tags):
+    if not isinstance(tags, list) or not all(name in tags for name in ("evaluate", "metric")):
         raise UserError(f"{Path(folder) / 'README.md'}: the tags of a metric are 'evaluate' and 'metric'")
     return package

@@ -1,19 +1,21 @@
 """A run is a folder: opened, resumed, replaced, and what it was asked for."""
 
 import dataclasses
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from workbench.arguments import option_values
 from workbench.errors import UserError
 from workbench.files import write_whole
 from workbench.processes import is_main_process
 
+from .claims import LOCK_FILE, claim
+from .inputs import INPUTS_FILE, check_inputs, digest_inputs, existing_paths
+from .leftovers import foreign_file
+
 CONFIG_FILE = "config.yaml"
-INPUTS_FILE = "inputs.json"
 # Options that may differ between a run and its continuation.
 FREE_OPTIONS = frozenset(
     {"output_dir", "resume_from_checkpoint", "overwrite_output_dir", "report_to", "push_to_hub", "hub_private"}
@@ -25,9 +27,11 @@ def open_run(arguments) -> Path:
 
     To be called when all else has been checked: with `overwrite_output_dir`, it deletes an earlier run.
 
+    The folder is this process's alone until it ends.
+
     Raises:
         UserError: the folder holds another run, other files, or a run on other data or with other options than the one
-            to resume; or what is to be deleted is needed.
+            to resume; another process works in it; or what is to be deleted is needed.
     """
     folder = Path(arguments.output_dir)
     if not is_main_process():
@@ -35,19 +39,34 @@ def open_run(arguments) -> Path:
     import yaml
 
     resolved = dataclasses.asdict(arguments) | getattr(arguments, "extra", {})
-    # What a process left that was killed as it wrote its first file is no run.
-    if folder.exists() and any(not path.name.startswith(f".{CONFIG_FILE}.") for path in folder.iterdir()):
-        _check_existing(folder, resolved, arguments)
+    _check_is_ours(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    claim(folder)
+    if not _is_new(folder):
+        _check_existing(folder, resolved, arguments)
     write_whole(folder / CONFIG_FILE, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
     write_whole(folder / INPUTS_FILE, json.dumps(digest_inputs(resolved), indent=1) + "\n")
     return folder
 
 
-def _check_existing(folder: Path, resolved: dict, arguments) -> None:
-    earlier = read_run_config(folder) if (folder / CONFIG_FILE).is_file() else {}
-    if not earlier.keys() >= {"output_dir", "seed"}:
+def _is_new(folder: Path) -> bool:
+    """Whether there is nothing in it; what a process left that was killed as it wrote its first file is nothing."""
+    return not folder.exists() or all(
+        path.name == LOCK_FILE or path.name.startswith(f".{CONFIG_FILE}.") for path in folder.iterdir()
+    )
+
+
+def _check_is_ours(folder: Path) -> None:
+    """UserError if the folder holds other things than a run."""
+    if _is_new(folder):
+        return
+    if not (folder / CONFIG_FILE).is_file() or not read_run_config(folder).keys() >= {"output_dir", "seed"}:
         raise UserError(f"{folder}: not empty and not a run's folder; choose another --output_dir")
+
+
+def _check_existing(folder: Path, resolved: dict, arguments) -> None:
+    _check_is_ours(folder)
+    earlier = read_run_config(folder)
     if arguments.overwrite_output_dir:
         delete_run(folder, resolved)
         return
@@ -66,49 +85,27 @@ def _check_existing(folder: Path, resolved: dict, arguments) -> None:
 
 
 def delete_run(folder: Path, options: dict) -> None:
-    """Empties a run's folder; UserError if what one of the options names, or the present directory, lies in it."""
+    """Empties a run's folder.
+
+    Raises:
+        UserError: what one of the options names, the present directory, or a file that is not a run's lies in it.
+    """
     folder = folder.resolve()
     if folder in (here := Path.cwd().resolve(), *here.parents):
         raise UserError(f"{folder}: would be deleted, with the directory that you are in")
-    for name, path in _existing_paths(options):
+    for name, path in existing_paths(options):
         if folder in (path.resolve(), *path.resolve().parents):
             raise UserError(f"{folder}: would be deleted, and {name} is in it: {path}; choose another --output_dir")
+    stray = foreign_file(folder)
+    if stray is not None:
+        raise UserError(
+            f"{folder}: would be deleted, with {stray}, which is not a run's; move it, or choose another folder"
+        )
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        else:
+        elif path.name != LOCK_FILE:
             path.unlink()
-
-
-def digest_inputs(options: dict) -> dict[str, str]:
-    """SHA-256 of each file of the user's that the options name, by option (by path where an option names several)."""
-    files = {
-        name if name.endswith("_file") else str(path): path
-        for name, path in _existing_paths(options)
-        if (name.endswith("_file") or name == "tasks") and path.is_file()
-    }
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-
-
-def check_inputs(folder: Path, options: dict) -> None:
-    """UserError if the run in `folder` had other data in the files that it was given."""
-    path = folder / INPUTS_FILE
-    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    now = digest_inputs(options)
-    changed = [name for name in earlier if name in now and earlier[name] != now[name]]
-    if changed:
-        raise UserError(
-            f"{folder}: cannot go on with other data: {changed[0]} has changed since; choose another --output_dir"
-        )
-
-
-def _existing_paths(options: dict) -> Iterator[tuple[str, Path]]:
-    """(option, path) for each value, or member of a list, that is the path of something; never the output folder."""
-    for name, value in options.items():
-        for part in value if isinstance(value, list) else [value]:
-            # os.path.exists is False for what cannot be a path.
-            if isinstance(part, str) and part and name != "output_dir" and os.path.exists(part):  # noqa: PTH110
-                yield name, Path(part)
 
 
 def check_is_one_run(name: str) -> None:
@@ -130,9 +127,25 @@ def has_weights(folder: Path) -> Iterator[Path]:
 
 def read_run_config(folder: str | Path) -> dict:
     """The resolved options of the run in `folder`."""
-    from workbench.arguments import read_recipe
+    from workbench.recipes import read_recipe
+
+    from .schema import check_plain
 
     path = Path(folder) / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"{folder}: not a run's folder; it has no {CONFIG_FILE}")
-    return read_recipe(str(path))
+    config = read_recipe(str(path))
+    check_plain(config, str(path))
+    return config
+
+
+def read_run_options(folder: str | Path, arguments_class: type, names: Collection[str]) -> dict[str, object]:
+    """The named options of the run in `folder`, held against what a script takes; its defaults where none is told."""
+    values, config = option_values(arguments_class), read_run_config(folder)
+    defaults = arguments_class()
+    try:
+        return {
+            name: values[name].read(name, config[name]) if name in config else getattr(defaults, name) for name in names
+        }
+    except UserError as error:
+        raise UserError(f"{Path(folder) / CONFIG_FILE}: {error}") from error

@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from workbench.errors import UserError
+
 try:
     import resource
 except ImportError:  # Windows
@@ -30,6 +32,16 @@ def peak_memory_mib() -> float:
         return psutil.Process().memory_info().peak_wset / 2**20
     # getrusage(2): kilobytes, but bytes on macOS.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def check_memory(parameters: int) -> None:
+    """UserError if a model of so many parameters cannot be trained in the machine's memory: weight, gradient, AdamW."""
+    needed, present = 16 * parameters, psutil.virtual_memory().total
+    if needed > present:
+        raise UserError(
+            f"a model of {parameters:,} parameters takes {needed / 2**30:,.0f} GiB to train, and this machine has "
+            f"{present / 2**30:,.0f}: give a smaller hidden_size, fewer layers or positions"
+        )
 
 
 def reset_peak_memory() -> None:

@@ -26,6 +26,12 @@ def metric_name(name: str) -> str:
     return METRIC_NAMES.get(name, name.replace("_", " "))
 
 
+def diverged_loss(scores: dict) -> str | None:
+    """The name of the first loss that is not a finite number, after which training has nothing more to say; or None."""
+    losses = {name: value for name, value in scores.items() if name.endswith("loss") and isinstance(value, float)}
+    return next((name for name, value in losses.items() if not math.isfinite(value)), None)
+
+
 def word_scores(predictions: list[str], references: list[str]) -> dict[str, float]:
     """`word_accuracy` (0 to 1) and `cer` (edits per reference character, over all words) of predicted words."""
     from rapidfuzz.distance import Levenshtein

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
 
-from workbench.errors import UserError
 from workbench.files import write_whole
 
 SCHEMA = 1
@@ -92,16 +91,11 @@ class RunResults:
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunResults":
-        """Reads `folder/results.json`; UserError if it is missing, broken or of a newer schema."""
+        """Reads `folder/results.json`; UserError if it is missing, broken, of a newer schema or not of any."""
+        from .schema import read_results
+
         path = Path(folder) / RESULTS_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot read these results: {error}") from error
-        if not is_whole(content):
-            raise UserError(f"{path}: not the results of a run; it lacks {', '.join(sorted(PARTS))}, or one of them")
-        if content.get("schema", 0) > SCHEMA:
-            raise UserError(f"{path}: schema {content['schema']} is newer than this igpay's ({SCHEMA}); update igpay")
+        content = read_results(path, SCHEMA)
         known = {item.name for item in dataclasses.fields(cls)}
         return cls(**{key: value for key, value in content.items() if key in known})
 

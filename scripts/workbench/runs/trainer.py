@@ -1,41 +1,31 @@
 """What every training script puts around transformers' Trainer: data order, checkpoints that are whole, progress."""
 
-import inspect
 import math
 import sys
-import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch.utils.data import Sampler
 from tqdm import tqdm
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments, get_scheduler
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import SchedulerType
+from transformers.training_args import OptimizerNames
 
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.processes import is_main_process, process_count
+from workbench.termination import patient
 
-from .checkpoints import EarlyStopping, WholeCheckpoints, last_whole_checkpoint
+from .checkpoints import Divergence, EarlyStopping, WholeCheckpoints, check_best, last_whole_checkpoint
 from .facts import eval_scores
 from .metrics import metric_name
 from .sampling import LengthGroupedSampler
 from .sharding import unit_names
-
-
-def training_argument_types() -> dict[str, type]:
-    """The fields of TrainingArguments that a user may set beside ours, with the type a text value is read as."""
-    names = inspect.signature(TrainingArguments).parameters
-    hints = typing.get_type_hints(TrainingArguments)
-    return {name: _simplest(hints[name]) for name in names}
-
-
-def _simplest(hint) -> type:
-    """The first of bool, int, float and str that a type hint allows; str for what is none of them."""
-    allowed = typing.get_args(hint) or (hint,)
-    return next((kind for kind in (bool, int, float, str) if kind in allowed), str)
 
 
 def make_training_arguments(arguments, examples: int | None, **overrides) -> TrainingArguments:
@@ -44,6 +34,10 @@ def make_training_arguments(arguments, examples: int | None, **overrides) -> Tra
     Of a stream, nobody knows how many they are (None): it is trained on for `max_steps`, and scored by steps.
     `overrides` are fields of TrainingArguments that a script has its own values for. Batch sizes are of the whole step:
     accelerate splits each batch over the processes, so that the same options give the same training on any number.
+
+    Raises:
+        UserError: options that do not fit together, or that transformers, accelerate or torch would refuse at the
+            start of the training.
     """
     processes = process_count()
     for name in ("train_batch_size", "eval_batch_size"):
@@ -54,10 +48,11 @@ def make_training_arguments(arguments, examples: int | None, **overrides) -> Tra
     in_epoch = arguments.max_steps if examples is None else math.ceil(examples / arguments.train_batch_size)
     steps_per_epoch = math.ceil(in_epoch / arguments.extra.get("gradient_accumulation_steps", 1))
     steps = arguments.max_steps if arguments.max_steps > 0 else math.ceil(arguments.num_train_epochs * steps_per_epoch)
+    usual = "steps" if examples is None else "epoch"
     tenth = steps // 10
     most = tenth if arguments.warmup_steps is None else arguments.warmup_steps
     options = {
-        **_evaluation({"eval_strategy": "steps" if examples is None else "epoch"} | arguments.extra, steps),
+        **_evaluation({"eval_strategy": usual} | arguments.extra, steps, steps_per_epoch),
         "output_dir": arguments.output_dir,
         "seed": arguments.seed,
         "report_to": arguments.report_to,
@@ -86,13 +81,68 @@ def make_training_arguments(arguments, examples: int | None, **overrides) -> Tra
         "disable_tqdm": not sys.stderr.isatty(),
         "ddp_find_unused_parameters": False,
     }
+    _check_together(arguments.extra)
+    _check_is_one_of("lr_scheduler_type", arguments.lr_scheduler_type, SchedulerType)
+    _check_is_one_of("optim", arguments.extra.get("optim", OptimizerNames.SGD.value), OptimizerNames)
+    names = f" ({', '.join(arguments.extra)})" if arguments.extra else ""
+    with _plain_refusals(f"transformers.TrainingArguments refuses these options{names}"):
+        made = TrainingArguments(**{**options, **overrides, **arguments.extra})
+    _rehearse(made, steps, has_own_decay=bool(arguments.lr_decay_per_epoch))
+    return made
+
+
+def _check_is_one_of(name: str, value: str, kind: type[Enum]) -> None:
+    known = [member.value for member in kind]
+    if value not in known:
+        raise UserError(f"{name}: unknown value '{value}'{nearest(value, known)}; choose one of {', '.join(known)}")
+
+
+def _check_together(extra: dict) -> None:
+    """UserError for options that need another one, or a device that is not there."""
+    for name in ("dataloader_prefetch_factor", "dataloader_persistent_workers"):
+        if extra.get(name) and not extra.get("dataloader_num_workers"):
+            raise UserError(f"{name}: needs workers; give dataloader_num_workers too")
+    if extra.get("fp16") and (extra.get("use_cpu") or not torch.cuda.is_available()):
+        raise UserError("fp16: is for GPUs; give bf16 instead")
+    checkpointing = extra.get("gradient_checkpointing_kwargs") or {}
+    if not all(name == "use_reentrant" and isinstance(value, bool) for name, value in checkpointing.items()):
+        raise UserError("gradient_checkpointing_kwargs: give {use_reentrant: true} or {use_reentrant: false}")
+
+
+@contextmanager
+def _plain_refusals(what: str) -> Iterator[None]:
+    """Turns whatever a library raises inside into a UserError that begins with `what`."""
     try:
-        return TrainingArguments(**{**options, **overrides, **arguments.extra})
-    except (ValueError, TypeError) as error:
-        raise UserError(f"transformers.TrainingArguments refuses these options: {error}") from error
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{what}: {reason}") from error
 
 
-def _evaluation(extra: dict, steps: int) -> dict:
+def _rehearse(args: TrainingArguments, steps: int, has_own_decay: bool) -> None:
+    """Takes a step with a weight of no meaning, so that what is refused is said before anything is written.
+
+    Raises:
+        UserError: there is no such optimiser, schedule or compiler here, or it does not take its options.
+    """
+    weight, schedule = torch.nn.Parameter(torch.zeros(1, 1)), SchedulerType(args.lr_scheduler_type)
+    given = f"optim {OptimizerNames(args.optim).value}" + (f", optim_args {args.optim_args}" if args.optim_args else "")
+    with _plain_refusals(f"{given}: cannot be used here"):
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(args, torch.nn.Linear(1, 1, device="meta"))
+        optimizer = kind([weight], **options)
+        weight.sum().backward()
+        optimizer.step()
+    if not has_own_decay:
+        options = args.lr_scheduler_kwargs or {}
+        with _plain_refusals(f"lr_scheduler_type {schedule.value}, lr_scheduler_kwargs {options}: cannot be used here"):
+            get_scheduler(schedule, optimizer, args.get_warmup_steps(steps), steps, options)
+    if args.torch_compile:
+        with _plain_refusals(f"torch_compile with {args.torch_compile_backend}: cannot be used here"):
+            compiled = torch.compile(torch.sin, backend=args.torch_compile_backend, mode=args.torch_compile_mode)
+            compiled(weight.detach())
+
+
+def _evaluation(extra: dict, steps: int, steps_per_epoch: int) -> dict:
     """When validation is scored and a checkpoint written: by epochs, or by steps as the user says.
 
     Raises:
@@ -108,6 +158,9 @@ def _evaluation(extra: dict, steps: int) -> dict:
             f"save_strategy: '{extra['save_strategy']}', but eval_strategy is '{strategy}'; they must be the same, for "
             "what is scored must be kept"
         )
+    end = steps if strategy == "steps" else steps / steps_per_epoch
+    if extra.get("eval_delay", 0) >= end:
+        raise UserError(f"eval_delay: {extra['eval_delay']:g}, but the run ends at {end:g}; the best weights are kept")
     if strategy == "epoch":
         return {"eval_strategy": strategy, "save_strategy": strategy}
     every = extra.get("eval_steps", max(1, steps // 10))
@@ -143,13 +196,19 @@ class WorkbenchTrainer(Trainer):
         self.parameter_groups = parameter_groups
         self.lr_decay_per_epoch = lr_decay_per_epoch
         self.checkpoint, seconds = last_whole_checkpoint(args.output_dir) if resume else (None, 0.0)
-        self.clock = WholeCheckpoints(seconds)
+        if args.load_best_model_at_end:
+            check_best(self.checkpoint)
+        # Trainer would delete older checkpoints before the new one is whole, and folders that only are called so.
+        self.clock, args.save_total_limit = WholeCheckpoints(seconds, args.save_total_limit), None
         stopping = [EarlyStopping(early_stopping_patience)] if early_stopping_patience else []
         for callback in stopping:
             callback.no_more_steps(args, self.checkpoint)
         bar = [] if args.disable_tqdm else [QuietBar]
         super().__init__(
-            *positional, args=args, callbacks=[self.clock, *stopping, *callbacks, EpochLines, *bar], **kwargs
+            *positional,
+            args=args,
+            callbacks=[self.clock, *stopping, *callbacks, EpochLines, Divergence, *bar],
+            **kwargs,
         )
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
@@ -162,8 +221,12 @@ class WorkbenchTrainer(Trainer):
         return self.clock.seconds
 
     def fit(self) -> None:
-        """Trains to the end, from the checkpoint or from the beginning."""
-        self.train(resume_from_checkpoint=self.checkpoint)
+        """Trains to the end, from the checkpoint or from the beginning; SIGTERM ends it behind another checkpoint.
+
+        Of several processes each would end at another step: they end at once, and keep the checkpoint that there is.
+        """
+        with patient() if process_count() == 1 else nullcontext(self.clock.patience) as self.clock.patience:
+            self.train(resume_from_checkpoint=self.checkpoint)
 
     def create_optimizer(self, *arguments):
         if self.parameter_groups is not None and self.optimizer is None:

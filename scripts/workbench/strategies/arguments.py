@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from workbench.arguments import option
+from workbench.values import DROPOUT, LAYERS, WIDTH
 
 POOLINGS = ("cls", "mean")
 HEADS = ("linear", "pooler", "two_layer")
@@ -31,12 +32,12 @@ class StrategyArguments:
     peft_options: dict | None = option(
         None, "in a recipe: options of the strategy peft:<method>, such as {r: 4}; as are peft:lora[r=4]'s brackets"
     )
-    bottleneck_size: int = option(64, "width of bottleneck adapters")
+    bottleneck_size: int = option(64, "width of bottleneck adapters", **WIDTH)
     adapters: list[str] | None = option(
         None, "what fusion and average_fusion combine: folders of runs with adapters, or AdapterHub's, or Hub names"
     )
-    lora_rank: int = option(8, "rank of LoRA's update of the query and value projections")
-    lora_alpha: int = option(16, "LoRA's update is scaled by this / rank")
-    top_k: int = option(2, "layers that the strategy top_k trains, from the top")
-    classifier_dropout: float | None = option(None, "dropout in the head, instead of the encoder's own")
+    lora_rank: int = option(8, "rank of LoRA's update of the query and value projections", **WIDTH)
+    lora_alpha: int = option(16, "LoRA's update is scaled by this / rank", **WIDTH)
+    top_k: int = option(2, "layers that the strategy top_k trains, from the top", **LAYERS)
+    classifier_dropout: float | None = option(None, "dropout in the head, instead of the encoder's own", **DROPOUT)
     trust_remote_code: bool = option(False, "run the code that the encoder's repository brings")

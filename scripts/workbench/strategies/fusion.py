@@ -12,19 +12,13 @@ from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, set_peft_model_sta
 from torch import nn
 
 from custom_models.bottleneck import BottleneckConfig, BottleneckModel, FusionConfig, fusion_penalty
-from custom_models.bottleneck.adapterhub import (
-    ADAPTER,
-    find_folder,
-    read_adapterhub,
-    read_json,
-    read_weights,
-)
+from custom_models.bottleneck.adapterhub import read_adapterhub, read_json, read_weights
 from custom_models.bottleneck.config import MethodConfig
 from custom_models.bottleneck.fusion import check_alike, check_same_base
 from custom_models.bottleneck.hub_format import Checkpoint
 from custom_models.bottleneck.model import MARK
 from workbench.errors import UserError
-from workbench.hub.fetch import WEIGHTS
+from workbench.hub.fetch import WEIGHTS, fetch_adapter
 from workbench.runs.folder import CONFIG_FILE, read_run_config
 
 from .arguments import StrategyArguments
@@ -66,7 +60,7 @@ def read_member(source: str) -> Checkpoint:
         UserError: there is no adapter, or one of another kind.
         ValueError: it is damaged, or has a setting that we do not support.
     """
-    folder = find_folder(source, [*ADAPTER, SAFETENSORS_WEIGHTS_NAME])
+    folder = Path(fetch_adapter(source))
     if not (folder / CONFIG_NAME).is_file():
         raise UserError(f"adapters: {source} holds no adapter ({CONFIG_NAME}): give runs with --strategy pfeiffer, say")
     kind = read_json(folder / CONFIG_NAME).get("peft_type")
@@ -91,8 +85,8 @@ def name_of(source: str) -> str:
     """The task that a run was trained on (or its file's name), else the last part of the folder's or repository's."""
     path = Path(source)
     config = read_run_config(path) if (path / CONFIG_FILE).is_file() else {}
-    train_file = Path(config.get("train_file") or "").stem.partition(":")[0]
-    return re.sub(r"[^\w-]", "_", config.get("task") or train_file or path.resolve().name)
+    task, train_file = (str(config.get(name) or "") for name in ("task", "train_file"))
+    return re.sub(r"[^\w-]", "_", task or Path(train_file).stem.partition(":")[0] or path.resolve().name)[:100]
 
 
 def _free_name(name: str, taken: set[str]) -> str:

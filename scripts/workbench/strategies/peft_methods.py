@@ -7,6 +7,7 @@ for the family, of LoRA if it knows none for the method, else every Linear of th
 
 import dataclasses
 import inspect
+import re
 import sys
 import types
 import typing
@@ -37,6 +38,11 @@ RESERVED = {
     *("task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
     *("inference_mode", "modules_to_save"),
 }
+# What PEFT raises for options that it cannot take; a pattern may be no regular expression.
+PEFT_REFUSALS = (
+    *(ValueError, TypeError, AttributeError, KeyError, RuntimeError, AssertionError, ImportError),
+    *(re.error, RecursionError),
+)
 
 
 def add_peft_method(model, arguments):
@@ -58,7 +64,7 @@ def add_peft_method(model, arguments):
         if config.is_prompt_learning:
             _check_prompts(model, arguments, method, config)
         return get_peft_model(model, config)
-    except (ValueError, TypeError, AttributeError, KeyError, RuntimeError, AssertionError, ImportError) as error:
+    except PEFT_REFUSALS as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"strategy: PEFT refuses '{arguments.strategy}' for this encoder: {reason}") from error
 
@@ -75,7 +81,7 @@ def parse_method(name: str) -> tuple[str, dict[str, object]]:
             raise UserError(f"strategy: '{name}': '{part}' is not option=value")
         try:
             options[option.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UserError(f"strategy: '{name}': cannot read the value of {option.strip()}: '{value}'") from error
     method, more = ALIASES.get(method, (method, {}))
     return method, {**more, **options}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from workbench.arguments import convert_options, option
 from workbench.errors import UserError, nearest
 from workbench.runs.folder import FREE_OPTIONS
+from workbench.values import SEED, SEEDS
 
 # What a training script takes for one run alone, which a study of many does not offer.
 SINGLE_RUN = frozenset("overwrite_output_dir report_to push_to_hub hub_private predict submission".split())
@@ -17,9 +18,11 @@ SINGLE_RUN = frozenset("overwrite_output_dir report_to push_to_hub hub_private p
 class StudyArguments:
     """The study: its folder, its seeds, and the machines that share it."""
 
-    output_dir: str = option("runs/study", "folder of the study: one run per cell, the table and the figures")
-    seed: int = option(0, "first seed; a seed fixes data order, initialisation and dropout")
-    seeds: int = option(1, "runs per setting, with the seeds that follow the first")
+    output_dir: str = option(
+        "runs/study", "folder of the study: one run per cell, the table and the figures", output="folder"
+    )
+    seed: int = option(0, "first seed; a seed fixes data order, initialisation and dropout", **SEED)
+    seeds: int = option(1, "runs per setting, with the seeds that follow the first", **SEEDS)
     resume_from_checkpoint: bool = option(
         True, "skip the finished runs in output_dir and go on with the others; false: refuse a folder that holds any"
     )
@@ -71,7 +74,10 @@ def with_own(options: dict[str, object], own: dict | None, script_options: type,
     unknown = sorted(set(own or {}) - set(options))
     if unknown:
         raise UserError(f"{where}: runs have no option '{unknown[0]}'{nearest(unknown[0], list(options))}")
-    return options | convert_options(script_options, own or {})
+    try:
+        return options | convert_options(script_options, own or {})
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def take_shard(cells: list[Cell], shard: str) -> list[Cell]:

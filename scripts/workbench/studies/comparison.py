@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -153,17 +153,23 @@ class Comparison:
         return next((its[self.split]["accuracy"] for its in told if self.split in its), None)
 
 
+def some(names: Iterable[str], most: int = 20) -> str:
+    """The first names in one line."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
 def check_same_data(settings: list[Setting], split: str, metric: str) -> None:
     """UserError, naming the runs, unless all have the score, and the same task, classes and number of examples."""
     first, first_folder = settings[0].runs[0], settings[0].folders[0]
     for setting in settings:
         for run, folder in zip(setting.runs, setting.folders, strict=True):
             if split not in run.metrics:
-                have = ", ".join(run.metrics)
+                have = some(run.metrics)
                 raise UserError(f"{folder}: has no scores of the split '{split}'; it has {have}")
             scores = run.metrics[split]
             if metric not in scores:
-                have = ", ".join(scores)
+                have = some(scores)
                 raise UserError(
                     f"{folder}: has no metric '{metric}' on {split}{nearest(metric, list(scores))}; it has {have}"
                 )

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from workbench.errors import UserError
+from workbench.escapes import markdown_text
+from workbench.files import read_rows
 
 from .comparison import Comparison, Setting, align
 from .statistics import mcnemar
@@ -74,14 +75,10 @@ def _texts(part: Comparison, guide) -> list[str]:
     folder = part.settings[0].folders[0]
     for name, label in ((f"{part.split}_predictions.tsv", "label"), (f"{part.split}_translations.tsv", "target")):
         if (folder / name).is_file():
-            header, *rows = _read_rows(folder / name)
+            header, *rows = read_rows(folder / name)
             if label in header and len(rows) == len(guide.ids):
                 return [" | ".join(row[: header.index(label)]) for row in rows]
     return guide.ids
-
-
-def _read_rows(path: Path) -> list[list[str]]:
-    return [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def pairwise_tests(part: Comparison) -> list[str]:
@@ -98,7 +95,8 @@ def pairwise_tests(part: Comparison) -> list[str]:
             before, after = (_right(sides[one.name][seed]) for one in (first, setting))
             won, lost = int((after & ~before).sum()), int((before & ~after).sum())
             shown.append(f"seed {seed} won {won}, lost {lost}, p = {mcnemar(before, after):.3g}")
-        lines.append(f"{setting.name} against {first.name}, run by run (exact McNemar): {'; '.join(shown)}.")
+        names = f"{markdown_text(setting.name)} against {markdown_text(first.name)}"
+        lines.append(f"{names}, run by run (exact McNemar): {'; '.join(shown)}.")
     return lines
 
 

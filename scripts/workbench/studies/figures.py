@@ -33,7 +33,7 @@ def _draw_part(axis, part: dict) -> None:
     if part["reference"]:
         axis.axvline(part["reference"]["value"], color=REFERENCE, linestyle=":")
         axis.annotate(
-            part["reference"]["name"],
+            plain(part["reference"]["name"]),
             (part["reference"]["value"], 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),
@@ -48,7 +48,7 @@ def _draw_part(axis, part: dict) -> None:
     axis.set_yticks(range(len(rows)), [plain(row["setting"]) for row in rows])
     axis.set_ylim(-0.6, len(rows) - 0.4)
     counted = f", {part['examples']:,} examples" if part["examples"] else ""
-    axis.set_xlabel(f"{part['metric_name']} ({part['split']}{counted})")
+    axis.set_xlabel(plain(f"{part['metric_name']} ({part['split']}{counted})"))
     axis.set_title(plain(part["name"]), loc="left", fontsize=11, pad=16 if part["reference"] else 6)
     axis.grid(axis="x", alpha=0.3)
     axis.spines[["top", "right", "left"]].set_visible(False)

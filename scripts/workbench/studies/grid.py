@@ -10,7 +10,6 @@ any process that prints into it lives, so that no second one ever writes into th
 """
 
 import ctypes
-import errno
 import json
 import os
 import re
@@ -21,24 +20,22 @@ import sys
 import time
 from pathlib import Path
 
-from workbench.arguments import read_recipe
 from workbench.errors import UserError
 from workbench.files import write_whole
-from workbench.runs.folder import CONFIG_FILE, FREE_OPTIONS, check_inputs, delete_run, read_run_config
-from workbench.runs.metrics import metric_name
+from workbench.locks import take_lock, wait_for_lock
+from workbench.recipes import read_recipe
+from workbench.runs.claims import claim, release
+from workbench.runs.folder import CONFIG_FILE, FREE_OPTIONS, delete_run, read_run_config
+from workbench.runs.inputs import check_inputs
+from workbench.runs.metrics import diverged_loss, metric_name
 from workbench.runs.results import RESULTS_FILE, RunResults, is_whole
 
 from .cells import Cell, StudyArguments, take_shard
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 CELLS_FOLDER = "cells"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 SECONDS_TO_END = 10
+GROUP = {} if sys.platform == "win32" else {"process_group": 0}
 
 
 def run_grid(script: Path, cells: list[Cell], arguments: StudyArguments) -> dict[str, RunResults]:
@@ -74,12 +71,14 @@ def run_grid(script: Path, cells: list[Cell], arguments: StudyArguments) -> dict
 
 
 def read_finished(folder: Path) -> RunResults | None:
-    """The results of a finished run; None if it has none, or a broken file. UserError for a newer schema."""
+    """The results of a finished run; None if it has none, diverged, or a broken file. UserError for a newer schema."""
     try:
         content = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return RunResults.read(folder) if is_whole(content) else None
+    if not is_whole(content) or any(diverged_loss(scores) for scores in content["metrics"].values()):
+        return None
+    return RunResults.read(folder)
 
 
 def run_cell(script: Path, cell: Cell, study: Path, launcher: str = "") -> RunResults:
@@ -113,9 +112,17 @@ def _command(script: Path, cell: Cell, study: Path, launcher: str) -> list[str]:
 
     recipe = study / CELLS_FOLDER / f"{cell.name}.yaml"
     write_whole(recipe, yaml.safe_dump(cell.options, sort_keys=False, allow_unicode=True))
-    start = shlex.split(launcher) or [sys.executable]
+    start = split_launcher(launcher) or [sys.executable]
     folder = ["--output_dir", str(study / cell.name), "--resume_from_checkpoint"]
     return [*start, str(script), "--config", str(recipe), *folder]
+
+
+def split_launcher(launcher: str) -> list[str]:
+    """The words of the command that starts a run; UserError for a quotation that does not end."""
+    try:
+        return shlex.split(launcher)
+    except ValueError as error:
+        raise UserError(f"launcher: {launcher[:60]} cannot be read as a command: {error}") from error
 
 
 def last_error(text: str) -> str:
@@ -141,8 +148,7 @@ def duration(seconds: float) -> str:
 
 def _open_study(arguments: StudyArguments) -> Path:
     study = Path(arguments.output_dir)
-    if arguments.seeds < 1:
-        raise UserError(f"seeds: {arguments.seeds} runs per setting; give 1 or more")
+    split_launcher(arguments.launcher)
     if study.exists() and not study.is_dir():
         raise UserError(f"{study}: a file; --output_dir is a folder")
     if study.exists() and any(study.iterdir()):
@@ -177,24 +183,17 @@ def discard(cells: list[Cell], arguments: StudyArguments) -> None:
     study = Path(arguments.output_dir)
     for cell in cells:
         if (study / cell.name / CONFIG_FILE).is_file():
+            claim(study / cell.name)
             delete_run(study / cell.name, cell.options)
+            release(study / cell.name)
             (study / CELLS_FOLDER / f"{cell.name}.yaml").unlink(missing_ok=True)
 
 
 def _lock(log, cell: Cell) -> None:
-    """Waits until no other process writes into the cell; says so where there are no locks."""
-    if fcntl is None:
-        print(f"    this system has no locks; see that no other study runs {cell.name}", flush=True)
-        return
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    """Waits until no other process writes into the cell."""
+    if not take_lock(log):
         print(f"    {cell.name} is being run by another process: waiting for it", flush=True)
-        fcntl.flock(log, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        print(f"    {log.name}: this file system has no locks; see that no other study runs {cell.name}", flush=True)
+        wait_for_lock(log)
 
 
 def _run_process(command: list[str], log) -> int:
@@ -205,7 +204,13 @@ def _run_process(command: list[str], log) -> int:
     follow = _die_with(os.getpid()) if sys.platform == "linux" else None
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=follow
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            preexec_fn=follow,
+            **GROUP,
         )
     except FileNotFoundError as error:
         raise UserError(f"launcher: there is no command '{command[0]}'") from error
@@ -230,7 +235,10 @@ def _die_with(parent: int):
 def _end(process: subprocess.Popen) -> None:
     if process.poll() is not None:
         return
-    process.terminate()
+    if GROUP:  # a launcher does not tell its workers that they are to end
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.terminate()
     try:
         process.wait(SECONDS_TO_END)
     except subprocess.TimeoutExpired:

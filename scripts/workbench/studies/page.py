@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+from workbench.escapes import markdown_text
 from workbench.files import write_whole
 from workbench.runs.metrics import metric_name
 
@@ -76,19 +77,20 @@ def sentences(parts: list[Comparison]) -> list[str]:
 
 def _part_sentences(part: Comparison) -> list[str]:
     seeds = sorted({seed for setting in part.settings for seed in setting.seeds})
-    where = f"**{part.name}**, {metric_name(part.metric)} on the {part.split} split"
+    where = f"**{markdown_text(part.name)}**, {metric_name(part.metric)} on the {part.split} split"
     where += f" ({part.examples:,} examples)" if part.examples else ""
     where += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     text = [f"{where}: {_verdicts(part)}"]
     if part.detectable is not None:
         text.append(
-            f"On {part.name}, this test set and these seeds could have shown a difference of about "
+            f"On {markdown_text(part.name)}, this test set and these seeds could have shown a difference of about "
             f"{part.detectable:.3f} (80 % power, median over {_count(part.differences)})."
         )
     if part.majority is not None:
-        below = [one.name for one in part.settings if _mean(one, part) <= part.majority]
+        below = [markdown_text(one.name) for one in part.settings if _mean(one, part) <= part.majority]
         told = f"; not better than that: {', '.join(below)}." if below else "."
-        text.append(f"Always answering {part.name}'s commonest training class is right in {part.majority:.1%}{told}")
+        always = f"Always answering {markdown_text(part.name)}'s commonest training class"
+        text.append(f"{always} is right in {part.majority:.1%}{told}")
     return text
 
 
@@ -103,15 +105,16 @@ def _mean(setting: Setting, part: Comparison) -> float:
 def _verdicts(part: Comparison) -> str:
     """ "against full, worse: frozen (-0.0626 [-0.0988, -0.0263]); cannot tell: lora (…)." """
     if not part.differences:
-        shown = [f"{one.name} {Spread.of(one.values(part.split, part.metric)).show('.4f')}" for one in part.settings]
-        return f"{', '.join(shown)}."
+        means = [Spread.of(one.values(part.split, part.metric)).show(".4f") for one in part.settings]
+        names = [markdown_text(one.name) for one in part.settings]
+        return f"{', '.join(f'{name} {mean}' for name, mean in zip(names, means, strict=True))}."
     said = []
     for verdict in ("better", "worse", "cannot tell"):
         names = [name for name, its in part.verdicts.items() if its == verdict]
         if names:
-            shown = [f"{name} ({show_difference(part.differences[name])})" for name in names]
+            shown = [f"{markdown_text(name)} ({show_difference(part.differences[name])})" for name in names]
             said.append(f"{verdict}: {', '.join(shown)}")
-    return f"against {part.baseline}, {'; '.join(said)}."
+    return f"against {markdown_text(part.baseline)}, {'; '.join(said)}."
 
 
 def _method(parts: list[Comparison]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.escapes import NUMERIC, markdown_text, one_line, spreadsheet_cell
 from workbench.files import write_whole
 from workbench.runs.results import RunResults
 
@@ -82,6 +83,8 @@ def describe_effect(cause: str, cases: dict[str, tuple[list, list]], scores: tup
 def write_study_table(path: Path, rows: list[dict[str, object]], forms: dict[str, str]) -> str:
     """Writes `path`.csv with full precision and `path`.md with formatted values, each whole or not at all.
 
+    No name in them is a spreadsheet's formula, nor Markdown.
+
     Args:
         rows: one dictionary per row, all with the same keys; a `Spread` becomes three columns (mean, sd, n) in CSV.
         forms: column -> format of its numbers in Markdown.
@@ -94,9 +97,10 @@ def write_study_table(path: Path, rows: list[dict[str, object]], forms: dict[str
 
     flat = [{key: value for name, cell in row.items() for key, value in _columns(name, cell)} for row in rows]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    writer.writerow({name: _safe(name) for name in names})
+    writer.writerows({name: _safe(cell) for name, cell in row.items()} for row in flat)
     write_whole(path.with_suffix(".csv"), buffer.getvalue())
     table = markdown_table(rows, forms)
     write_whole(path.with_suffix(".md"), table)
@@ -106,7 +110,7 @@ def write_study_table(path: Path, rows: list[dict[str, object]], forms: dict[str
 def markdown_table(rows: list[dict[str, object]], forms: dict[str, str]) -> str:
     """The rows with their numbers formatted; see `write_study_table`."""
     words = {name for name in rows[0] if all(isinstance(row[name], str) for row in rows)}
-    lines = [list(rows[0]), ["---" if name in words else "---:" for name in rows[0]]]
+    lines = [list(map(markdown_text, rows[0])), ["---" if name in words else "---:" for name in rows[0]]]
     lines += [[_shown(cell, forms.get(name, "")) for name, cell in row.items()] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -117,5 +121,11 @@ def _columns(name: str, cell) -> list[tuple[str, object]]:
     return [(name, cell.mean), (f"{name} sd", cell.sd if cell.n > 1 else ""), (f"{name} n", cell.n)]
 
 
+def _safe(cell):
+    return spreadsheet_cell(one_line(cell)) if isinstance(cell, str) else cell
+
+
 def _shown(cell, form: str) -> str:
-    return cell.show(form) if isinstance(cell, Spread) else cell if isinstance(cell, str) else format(cell, form)
+    if isinstance(cell, str):
+        return cell if NUMERIC.fullmatch(cell) else markdown_text(cell)
+    return cell.show(form) if isinstance(cell, Spread) else format(cell, form)

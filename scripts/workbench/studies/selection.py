@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from workbench.data.limits import MOST_IN_NAME
+from workbench.data.tables import check_unicode
 from workbench.errors import UserError, nearest
 from workbench.runs.results import RESULTS_FILE
 
@@ -17,6 +19,9 @@ def read_settings(given: Sequence[str]) -> list[Setting]:
     settings, owners = [], {}
     for text in given:
         name, folders = find_runs(text)
+        check_unicode(name, "the name of a setting")
+        if len(name) > MOST_IN_NAME:
+            raise UserError(f"the name of a setting has {len(name):,} characters; at most {MOST_IN_NAME} are possible")
         setting = Setting.read(name, folders)
         for folder in folders:
             owner = owners.setdefault(folder.resolve(), text)

@@ -6,6 +6,8 @@ from functools import partial
 import torch
 from transformers import DynamicCache, EncoderDecoderCache
 
+from workbench.errors import UserError
+
 from .text import TextTranslator
 
 # Rows are dropped once this share of the batch has ended: copying the cache costs about what a step does.
@@ -117,6 +119,9 @@ def decode_words(
     # The backend alone: transformers' layer around it takes longer than the words do. It may have been told to pad.
     tokenizer.backend_tokenizer.no_padding()
     encoded = [encoding.ids for encoding in tokenizer.backend_tokenizer.encode_batch(words)]
+    longest = max(map(len, encoded), default=0)
+    if longest > getattr(model.config, "max_position_embeddings", longest):
+        raise UserError(f"the model's tokenizer makes {longest:,} symbols of a word, more than it has places for")
     order = sorted(range(len(words)), key=lambda index: len(encoded[index]))
     translations = [""] * len(words)
     for batch in progress([order[start : start + batch_size] for start in range(0, len(order), batch_size)]):

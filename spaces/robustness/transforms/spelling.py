@@ -1,7 +1,9 @@
+# The same as scripts/workbench/robustness/spelling.py
 """Changes below the word: what fingers, scanners and other alphabets do to letters, capitals, marks and spaces."""
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 
 from . import tables
@@ -47,16 +49,29 @@ class Typos(WordTransform):
     SHORTEST = 4
 
     def change(self, word: str, random: Random) -> str:
-        """The word with a neighbouring key, two letters swapped, one dropped or one doubled at an inner place."""
-        place = 1 + int(random.random() * (len(word) - 2))
-        letter, following = word[place : place + 2]
-        kind = int(random.random() * 4)
-        if kind == 0 and (keys := tables.read("keyboard")["neighbours"].get(letter.lower())):
-            key = random.choice(keys)
-            return word[:place] + (key.upper() if letter.isupper() else key) + word[place + 1 :]
-        if kind == 1 and place + 2 < len(word) and following != letter:
-            return word[:place] + following + letter + word[place + 2 :]
-        return word[:place] + (2 * letter if kind != 2 and letter.isalpha() else "") + word[place + 1 :]
+        """The word with a slip at an inner place; as it is where that makes another usual word."""
+        slipped = _slip(word, 1 + int(random.random() * (len(word) - 2)), random)
+        return word if slipped.lower() in usual_words() else slipped
+
+
+def _slip(word: str, place: int, random: Random) -> str:
+    """The word with a neighbouring key, two letters swapped, one dropped or one doubled at this place."""
+    letter, following = word[place : place + 2]
+    kind = int(random.random() * 4)
+    if kind == 0 and (keys := tables.read("keyboard")["neighbours"].get(letter.lower())):
+        key = random.choice(keys)
+        return word[:place] + (key.upper() if letter.isupper() else key) + word[place + 1 :]
+    if kind == 1 and place + 2 < len(word) and following != letter:
+        return word[:place] + following + letter + word[place + 2 :]
+    return word[:place] + (2 * letter if kind != 2 and letter.isalpha() else "") + word[place + 1 :]
+
+
+@cache
+def usual_words() -> frozenset[str]:
+    """The most frequent English words, and what stands among them."""
+    from wordfreq import top_n_list
+
+    return frozenset(top_n_list("en", 30_000))
 
 
 class OcrConfusions(WordTransform):

@@ -1,3 +1,4 @@
+# The same as scripts/workbench/robustness/tables.py
 """The tables of words and letters behind the transforms: each file of this folder's `tables`, with its source."""
 
 import json

@@ -1,3 +1,4 @@
+# The same as scripts/workbench/robustness/transform.py
 """Changes to a text that a reader would give the same label: seeded by the text itself, with a record that undoes them.
 
 A transform's result depends on its seed, its name and the text alone: on no order, batch, process or hash seed.

@@ -1,3 +1,4 @@
+# The same as scripts/workbench/robustness/wording.py
 """Changes of words that leave what is said: contractions, fillers, British spelling, order, names and numbers."""
 
 import re

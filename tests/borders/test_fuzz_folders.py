@@ -1,0 +1,12 @@
+"""Runs' folders, spoilt, and names that are none: each ends well, or in one line."""
+
+import pytest
+from borders.harness import cases_of, chosen
+
+MODULE = "folders"
+
+
+@pytest.mark.parametrize("name", chosen(cases_of(MODULE)))
+def test_ends_in_one_line_or_well(name, outcome_of):
+    outcome = outcome_of(name)
+    assert outcome.is_good, f"{outcome.verdict}: {outcome.detail}"
