@@ -35,7 +35,9 @@ class ClassifyArguments:
     label_column: str | None = option(None, "the file's column of labels, if its header does not tell")
     evaluate: str | None = option(None, "score the model on a file with labels, or on a task's test split, and keep it")
     data_dir: str | None = option(None, "of --evaluate: folder with the task's usual files (default: as in training)")
-    output_dir: str | None = option(None, "of --evaluate: where it goes (default: runs/evaluations/MODEL-on-DATA)")
+    output_dir: str | None = option(
+        None, "of --evaluate: where it goes (default: runs/evaluations/MODEL-on-DATA)", output="folder"
+    )
     only_differences: bool = option(False, "show only the texts on which the runs differ")
     max_length: int | None = option(
         None, "tokens per example (default: as in training, or what the model takes)", **LENGTH

@@ -32,20 +32,26 @@ AUGMENTED = "augmented"
 class RobustnessArguments(StudyArguments, ClassifierArguments):
     """Which runs, and what becomes of their test texts; what is not a list or a mapping holds for every run."""
 
-    output_dir: str = option("runs/robustness", "folder of the study: runs, answers, tables and figures")
+    output_dir: str = option(
+        "runs/robustness", "folder of the study: runs, answers, tables and figures", output="folder"
+    )
     runs: list[str] = option(list, "trained runs instead of training any: folders, globs or NAME=GLOB, a setting each")
     strategies: list[str] = option(lambda: ["full"], "what to train, see train_classifier.py --strategy list")
     seeds: int = option(3, "runs per strategy, with the seeds that follow the first")
-    strategy_options: dict = option(dict, "in a recipe: strategy -> options of its runs alone")
+    strategy_options: dict[str, dict] = option(dict, "in a recipe: strategy -> options of its runs alone")
     transforms: list[str] | None = option(
         lambda: ["typos"], "test sets of transformed texts, and what --augment draws from; with + one after the other"
     )
     unseen_transforms: list[str] = option(list, "test sets of transforms that --augment does not draw from")
-    transform_seed: int = option(0, "of the test texts' transforms")
+    transform_seed: int = option(0, "of the test texts' transforms", minimum=0, maximum=2**32 - 1)
     ood_file: list[str] = option(list, "NAME=PATH of labelled texts from elsewhere, one or several")
-    max_test_examples: int | None = option(None, "so many examples of the test split, the classes in their proportions")
+    max_test_examples: int | None = option(
+        None, "so many examples of the test split, the classes in their proportions", minimum=2, maximum=10**9
+    )
     baseline: str | None = option(None, "the setting whose drop the others' are compared with (default: full)")
-    worst: int = option(5, "show so many of the texts that each transform hit worst (0: none)")
+    worst: int = option(
+        5, "show so many of the texts that each transform hit worst (0: none)", minimum=0, maximum=10**6
+    )
 
 
 def main() -> None:
@@ -109,8 +115,6 @@ def check_arguments(arguments: RobustnessArguments) -> list[str]:
             raise UserError(f"ood_file: '{pair}'; give NAME=PATH, as in books=books.tsv")
     if not names and not arguments.ood_file:
         raise UserError("no test set: give --transforms or --ood_file")
-    if arguments.max_test_examples is not None and arguments.max_test_examples < 2:
-        raise UserError(f"max_test_examples: {arguments.max_test_examples}; give 2 or more")
     if arguments.runs and arguments.augment:
         raise UserError("augment: with --runs nothing is trained; give runs that were trained with --augment")
     if not arguments.runs:

@@ -9,12 +9,12 @@ before and after it; all of it stands in OUTPUT_DIR/README.md, with the computat
 and the numbers (gradients.json).
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.arguments import option, parse_arguments, read_recipe
+from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.recipes import read_recipe
 
 
 @dataclass
@@ -22,14 +22,12 @@ class GradientArguments:
     """The network, and the update."""
 
     file: str = option("", "YAML file of the matrices, each a list of rows", positional=True)
-    learning_rate: float = option(1.0, "rate of the update")
-    output_dir: str = option("runs/gradients", "folder of the page, the graph and the numbers")
+    learning_rate: float = option(1.0, "rate of the update", minimum=0, maximum=1e6)
+    output_dir: str = option("runs/gradients", "folder of the page, the graph and the numbers", output="folder")
 
 
 def main() -> None:
     arguments = parse_arguments(GradientArguments, __doc__)
-    if not math.isfinite(arguments.learning_rate):
-        raise UserError(f"learning_rate: {arguments.learning_rate}; give a finite number")
 
     from workbench.gradients.network import derivatives, read_matrices
     from workbench.gradients.report import write_page

@@ -77,7 +77,6 @@ def test_transforms_are_drawn_for_each_example(data):
     ("options", "says"),
     [
         ({"augment": None}, "transforms is given, but not augment"),
-        ({"augment": 0}, "augment: 0; give the number"),
         ({"transforms": None}, "name the transforms"),
         ({"streaming": True}, "not with streaming"),
     ],

@@ -102,6 +102,17 @@ def test_what_was_typed_is_text_and_marked_where_it_changed(modules):
         assert f"<del>{before[start:end]}</del><ins>{put}</ins>".replace('"', "&quot;") in shown
 
 
+def test_an_answer_that_changes_is_marked(modules):
+    item = SimpleNamespace(name="one", is_number=False, max_length=64)
+    answers = [
+        SimpleNamespace(label=label, probabilities={"a": p, "b": 1 - p}, cut=False)
+        for label, p in (("a", 0.9), ("b", 0.4))
+    ]
+    shown = modules.cards.card(item, *answers)
+    assert "a → <mark>≠ b</mark>" in shown and "The answer changes." in shown and "90.0% → 40.0%" in shown
+    assert "<mark>" not in modules.cards.card(item, answers[0], answers[0])
+
+
 def test_a_space_without_a_model_says_so_in_one_line(refused):
     done = subprocess.run(COMMAND, cwd=FOLDER, env=environment(), capture_output=True, text=True, timeout=120)
     assert "MODEL_ID is not set" in refused(done)

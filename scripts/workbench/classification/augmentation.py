@@ -27,9 +27,11 @@ MOST_ROUNDS = 10
 class AugmentationArguments:
     """Augmentation with transformed training examples."""
 
-    augment: int | None = option(None, "add so many randomly transformed training examples, and train on both")
+    augment: int | None = option(
+        None, "add so many randomly transformed training examples, and train on both", minimum=1, maximum=10**9
+    )
     transforms: list[str] | None = option(None, "the transforms to draw from, such as synonyms typos; see transform.py")
-    strength: float | None = option(None, "how much they change, from 0 to 1 (default: 0.5)")
+    strength: float | None = option(None, "how much they change, from 0 to 1 (default: 0.5)", minimum=0, maximum=1)
     transform_file: str | None = option(None, "a transform of your own, mine.py:shout", advanced=True)
 
 
@@ -40,8 +42,6 @@ def check_augmentation(arguments: AugmentationArguments) -> bool:
         if given:
             raise UserError(f"{given[0]} is given, but not augment: say how many examples to add, as in --augment 5000")
         return False
-    if arguments.augment < 1:
-        raise UserError(f"augment: {arguments.augment}; give the number of examples to add, 1 or more")
     if not names_of(arguments):
         raise UserError("augment: name the transforms to draw from, as in --transforms synonyms typos")
     if arguments.streaming:
