@@ -35,7 +35,7 @@ def runs(tmp_path_factory) -> dict[str, str]:
     for seed, (name, dataset) in enumerate(told.items()):
         save_classifier(build(encoder, labels=LABELS, seed=seed // 3), word_tokenizer(), root / name)
         if dataset:
-            RunResults({}, {}, {}, {}, 0, facts={"dataset": dataset}).write(root / name)
+            RunResults({}, {}, {"total": 1}, {}, 0, facts={"dataset": dataset}).write(root / name)
             asked = "text_column: comment_text\npair_column: null\n" if name == "single" else "task: null\n"
             write_whole(root / name / CONFIG_FILE, asked)
     return {name: str(root / name) for name in told}

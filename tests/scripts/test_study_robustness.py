@@ -112,7 +112,7 @@ def test_what_is_no_study_is_one_line(files, tmp_path, call):
         (["--augment", 5, "--unseen_transforms", "typos"], "typos is among --transforms"),
         (["--ood_file", "books.tsv"], "give NAME=PATH"),
         (["--max_test_examples", 1], "max_test_examples: 1"),
-        (["--strength", 2], "strength is 2"),
+        (["--strength", 2], "strength: 2; give a number from 0 to 1"),
         (["--strategies", "fool"], "unknown 'fool'"),
         (["--runs", tmp_path / "none"], "no run with a results.json"),
         (["--runs", tmp_path / "none", "--augment", 5], "with --runs nothing is trained"),
