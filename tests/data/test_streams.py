@@ -86,11 +86,12 @@ def test_numbers_stay_numbers(tmp_path):
 
 def test_nothing_is_read_before_it_is_needed(tmp_path):
     (tmp_path / "train.jsonl").write_text("")
-    data = stream(tmp_path, TRAIN * 2000, "jsonl")
+    long = "a long text " * 25  # more rows than are shuffled, and more bytes than are read at once
+    data = stream(tmp_path, [(f"{long}{number}", label) for number, (_, label) in enumerate(TRAIN * 140)], "jsonl")
     with (tmp_path / "train.jsonl").open("a") as file:
         file.write("{broken\n")
     rows = iter(data.splits["train"])
-    assert next(rows)["text"].startswith("text ")
+    assert next(rows)["text"].startswith("a long ")
     with pytest.raises(UserError, match=r"train\.jsonl: cannot be read"):
         list(rows)
 

@@ -227,7 +227,7 @@ def test_truncated_weights_and_bad_input_files_are_one_line(call, trained, tmp_p
     code, printed = call("translate", trained, "--file", tmp_path / "latin1.txt")
     assert code == 2 and "latin1.txt, line 2: not UTF-8" in printed.err
     code, printed = call("translate", trained, "--file", tmp_path / "absent.txt")
-    assert code == 2 and "No such file" in printed.err
+    assert code == 2 and "no such file" in printed.err
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     code, printed = call("translate", tmp_path, "street")

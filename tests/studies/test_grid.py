@@ -361,6 +361,8 @@ def test_a_finished_run_on_other_data_is_not_taken_for_this_one(train, study, tm
 def test_discarded_runs_are_run_again_and_nothing_else_is_lost(train, study):
     run_grid(train, cells(2), StudyArguments(str(study)))
     (study / "notes.txt").write_text("mine")
+    for name in ("trace", "checkpoint.json"):  # no names of a run's own: they would be somebody else's
+        (study / "cell0" / name).unlink()
     discard(cells(2)[:1], StudyArguments(str(study)))
     assert not (study / "cell0" / "results.json").exists() and (study / "cell1" / "results.json").exists()
     assert len(run_grid(train, cells(2, nap=0.01)[:1] + cells(2)[1:], StudyArguments(str(study)))) == 2

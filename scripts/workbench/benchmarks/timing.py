@@ -204,7 +204,7 @@ def summarize(suite: str, comparisons: list[Comparison], options, elapsed: float
     return BenchmarkResults(
         metrics={suite: {comparison.name: _finite(comparison.ratio) for comparison in comparisons}},
         splits={},
-        parameters={},
+        parameters={"total": 0, "trainable": 0},
         seconds={"benchmark": elapsed},
         seed=options.seed,
         comparisons=[comparison.as_dict() for comparison in comparisons],
