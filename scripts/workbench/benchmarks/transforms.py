@@ -17,7 +17,7 @@ from workbench.robustness.catalogue import make_transforms
 
 from .timing import Bar, Comparison, measure, per_second
 
-TEXTS, QUICK_TEXTS = 10_000, 20
+QUICK_TEXTS = 20
 WORDS_IN_A_TEXT = 230  # a film review's, on average
 HINT = "pip install nlpaug textattack"
 Way = Callable[[list[str]], object]
@@ -29,7 +29,7 @@ def run(options) -> list[Comparison]:
     peers = {name: way for name, make in PEERS.items() if (way := make()) is not None}
     if not peers:
         raise UserError(f"this suite compares with nlpaug and TextAttack, and neither can be imported: {HINT}")
-    texts = read_texts(options.file, QUICK_TEXTS if options.quick else TEXTS)
+    texts = read_texts(options.file, QUICK_TEXTS if options.quick else options.texts)
     size = max(1, len(texts) // options.rounds)
     # The first ones warm up, and come again at the end if texts are too few.
     figures = measure({name: over_parts(way, texts, size) for name, way in (ways | peers).items()}, options.rounds)

@@ -78,9 +78,9 @@ class Synonyms(Transform):
     def _edit(self, text: str, place: tuple[int, int, str, str], following: str, random: Random) -> Iterator[Edit]:
         """The edit of the word at `place`, whose neighbours are known: none, or one."""
         start, end, word, previous = place
-        if not may_change(text, start, end):
-            return
         small, following = word.lower(), following.lower()
+        if not usages_of(small) or not may_change(text, start, end):
+            return
         if is_fixed_expression(previous, small) or is_fixed_expression(small, following):
             return
         synonyms = choose_usage(small, previous, following)
@@ -114,13 +114,18 @@ def first_names() -> frozenset[str]:
     return frozenset(name.casefold() for names in kinds for name in names)
 
 
+@cache
+def fixed_expressions() -> frozenset[str]:
+    """WordNet's expressions of two words, as `high_school`."""
+    words = (word.rpartition("%")[0] for word in wordnet.sense_index())
+    return frozenset(word for word in words if word.count("_") == 1)
+
+
 def is_fixed_expression(first: str, second: str) -> bool:
-    """Whether WordNet has both words as one expression, `high_school`."""
-    if not first or not second:
-        return False
-    index = wordnet.sense_index()
-    endings = ("", "s") if second.endswith("s") else ("",)
-    return any(f"{first}_{second.removesuffix(end)}%{part}" in index for end in endings for part in "nvar")
+    """Whether WordNet has both words as one expression, or its plural."""
+    expression = f"{first}_{second}"
+    expressions = fixed_expressions()
+    return expression in expressions or (expression[-1] == "s" and expression[:-1] in expressions)
 
 
 def sounds_like_vowel(word: str) -> bool:
