@@ -42,7 +42,7 @@ class BenchmarkArguments:
         "decoder-only", "which of the course's two models", choices=("encoder-decoder", "decoder-only")
     )
     file: str | None = option(None, "suite transforms: a table of texts (default: made of frequent words)")
-    texts: int = option(10_000, "suite transforms: how many texts, over all rounds")
+    texts: int = option(10_000, "suite transforms: how many texts, over all rounds", minimum=1, maximum=10**7)
     quick: bool = option(False, "little work per round, to see that everything runs; the figures mean nothing")
     # What `open_run` asks of a run: nothing is left to go on with here.
     resume_from_checkpoint: ClassVar[bool] = False
@@ -52,12 +52,6 @@ def main() -> None:
     # ---- Arguments
     arguments = parse_arguments(BenchmarkArguments, __doc__)
     arguments.output_dir = arguments.output_dir or f"runs/benchmark-{arguments.suite}"
-<<<<<<< HEAD
-=======
-    for name in ("rounds", "threads", "texts"):
-        if getattr(arguments, name) < 1:
-            raise UserError(f"{name} is {getattr(arguments, name)}: give at least 1")
->>>>>>> transforms
     folder = Path(arguments.output_dir)
     if folder.exists() and any(folder.iterdir()) and not arguments.overwrite_output_dir:
         raise UserError(f"{folder}: not empty; add --overwrite_output_dir, or choose another --output_dir")
