@@ -224,9 +224,10 @@ def _is_same(path: str, other: str | None) -> bool:
 
 def _write_answers(path: Path, examples: list[dict], answers, label_names: list[str]) -> None:
     """A TSV with a row per example: its texts, its label, the answer, and each class's probability."""
+    from workbench.escapes import one_line
     from workbench.files import write_table
 
-    from .predict import TEXTS, one_line
+    from .predict import TEXTS
 
     texts = [name for name in TEXTS if name in examples[0]]
     rows = []
