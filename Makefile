@@ -19,7 +19,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 IN_PARALLEL := -n auto --dist loadscope
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help demo demo-classify test test-v5 browser space lint format clean
+.PHONY: help demo demo-classify test test-v5 browser wordnet space lint format clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -58,6 +58,9 @@ browser: ## install Debian's Chromium, for the tests of the Spaces' pages
 	@command -v chromium chromium-browser google-chrome > /dev/null || { \
 	  $(AS_ROOT) apt-get -qq update && $(AS_ROOT) apt-get -qq install --yes --no-install-recommends chromium > /dev/null; }
 	@for name in chromium chromium-browser google-chrome; do command -v $$name && exit 0; done; exit 1
+
+wordnet: $(READY) ## install WordNet, for synonyms (Debian's package, unpacked into nltk_data; elsewhere NLTK's download)
+	@$(VENV)/bin/python -m workbench.robustness.wordnet
 
 space: $(READY) ## run a Space here: make space NAME=translator MODEL_ID=runs/demo (or NAME=results RESULTS_DIR=runs)
 	@cd spaces/$(NAME) && $(SPACE_ENVIRONMENT) ../../$(VENV)/bin/python app.py

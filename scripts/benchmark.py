@@ -4,8 +4,9 @@
     python scripts/benchmark.py generate
 
 The first compares our Trainer with a bare PyTorch loop, with a course notebook's training and with BART, in seconds;
-the second compares greedy decoding in words per second. (A third suite, `adapters`, compares our PEFT method with the
-`adapters` library.) Each prints a table of medians over alternating rounds, with the bar that a ratio is asked to meet.
+the second compares greedy decoding in words per second. Two more: `adapters` compares our PEFT method with the
+`adapters` library, and `transforms` our synonyms and typos with nlpaug's and TextAttack's. Each prints a table of
+medians over alternating rounds, with the bar that a ratio is asked to meet.
 """
 
 import time
@@ -17,7 +18,7 @@ from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
 from workbench.values import SEED
 
-SUITES = ("train", "generate", "adapters")
+SUITES = ("train", "generate", "adapters", "transforms")
 
 
 @dataclass
@@ -40,6 +41,8 @@ class BenchmarkArguments:
     notebook_architecture: str = option(
         "decoder-only", "which of the course's two models", choices=("encoder-decoder", "decoder-only")
     )
+    file: str | None = option(None, "suite transforms: a table of texts (default: made of frequent words)")
+    texts: int = option(10_000, "suite transforms: how many texts, over all rounds", minimum=1, maximum=10**7)
     quick: bool = option(False, "little work per round, to see that everything runs; the figures mean nothing")
     # What `open_run` asks of a run: nothing is left to go on with here.
     resume_from_checkpoint: ClassVar[bool] = False

@@ -2,12 +2,14 @@
 
     python scripts/classify.py runs/mine "a sentence of yours"
     python scripts/classify.py runs/full --compare runs/houlsby runs/frozen --file sentences.csv --only_differences
+    python scripts/classify.py runs/imdb --evaluate imdb
 
 The first prints each class's probability. The second shows, text by text, what three runs answer and how sure they are,
 marks where they differ, and ends with how often each two of them agree. If the file has a column of labels, the runs
 are scored, and what is shown of several is where one is right and another wrong, and where all are. A run is a folder
 of train_classifier.py or a classifier on the Hub; a file is CSV, TSV, JSON lines or Parquet with a header, or plain
-text with a text per line.
+text with a text per line. The third scores a run on a task's test split, or on a file with labels, and leaves
+results.json and the answers in a folder of their own.
 """
 
 import sys
@@ -31,6 +33,11 @@ class ClassifyArguments:
     text_column: str | None = option(None, "the file's column of texts, if its header does not tell")
     pair_column: str | None = option(None, "the file's column of second texts, if its header does not tell")
     label_column: str | None = option(None, "the file's column of labels, if its header does not tell")
+    evaluate: str | None = option(None, "score the model on a file with labels, or on a task's test split, and keep it")
+    data_dir: str | None = option(None, "of --evaluate: folder with the task's usual files (default: as in training)")
+    output_dir: str | None = option(
+        None, "of --evaluate: where it goes (default: runs/evaluations/MODEL-on-DATA)", output="folder"
+    )
     only_differences: bool = option(False, "show only the texts on which the runs differ")
     max_length: int | None = option(
         None, "tokens per example (default: as in training, or what the model takes)", **LENGTH
@@ -43,6 +50,9 @@ def main() -> None:
     # ---- Arguments and texts
     arguments = parse_arguments(ClassifyArguments, __doc__)
     check_arguments(arguments)
+    if arguments.evaluate is not None:
+        score_saved(arguments)
+        return
     names = list(dict.fromkeys([arguments.model, *arguments.compare]))
     notes: list[str] = []
     examples = read_examples(arguments, names, notes)
@@ -75,6 +85,19 @@ def main() -> None:
     tell_agreement(answers)
     if labels is not None:
         tell_scores(answers, labels, classes)
+
+
+def score_saved(arguments: ClassifyArguments) -> None:
+    """Scores the model, prints how, and last the folder with the answers."""
+    from workbench.classification.evaluation import evaluate
+    from workbench.runs.folder import check_is_one_run
+
+    check_is_one_run(arguments.model)
+    notes: list[str] = []
+    folder, told = evaluate(arguments, notes)
+    for note in notes:
+        print(note, file=sys.stderr)
+    print(f"{told}\nresults.json, predictions.tsv and predictions.parquet are in\n{folder}")
 
 
 def show_table(examples: list[dict], answers: dict[str, list], labels: list | None, only_differences=False) -> None:
@@ -127,9 +150,14 @@ def check_arguments(arguments: ClassifyArguments) -> None:
     """UserError for options that exclude each other."""
     if arguments.text is not None and arguments.file is not None:
         raise UserError("give text or --file, not both")
+    if arguments.evaluate is not None and (arguments.text, arguments.file, arguments.compare) != (None, None, []):
+        raise UserError("--evaluate takes one model, and no other text, --file or --compare")
+    unused = next((name for name in ("data_dir", "output_dir") if getattr(arguments, name)), None)
+    if unused and arguments.evaluate is None:
+        raise UserError(f"--{unused} is of --evaluate")
     if arguments.pair is not None and arguments.file is not None:
         raise UserError("--pair is for a text given here; second texts in the file are named with --pair_column")
-    if arguments.label_column is not None and arguments.file is None:
+    if arguments.label_column is not None and arguments.file is None and arguments.evaluate is None:
         raise UserError("--label_column is of a --file")
 
 

@@ -23,7 +23,9 @@ class PublishArguments:
     """The package, and where it goes."""
 
     kind: str = option("", "what to publish", choices=KINDS, positional=True)
-    source: str = option("", "a run's folder, an adapter's, spaces/NAME, or pig_latin for the pairs", positional=True)
+    source: str = option(
+        "", "a run's folder, an adapter's, spaces/NAME, pig_latin, or a run's augmented.jsonl", positional=True
+    )
     repo_id: str = option("", "the repository, OWNER/NAME; made if it is new", positional=True)
     private: bool = option(False, "make a new repository private; refuse one that is public")
     dry_run: bool = option(False, "show every file, its size and the card, and touch nothing")

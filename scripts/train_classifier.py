@@ -8,13 +8,16 @@ the columns of your file, says which, holds a tenth out for each of validation a
 Both end with the scores, and leave a folder with the model (an adapter, where one was trained), results.json, curves,
 confusion matrix and predictions. `--strategy list` explains the strategies, `--strategy table` counts for an encoder
 what each trains (--model_name_or_path); scripts/classify.py uses what was trained.
+`--augment 5000 --transforms synonyms typos` also trains on so many transformed examples, and keeps them in a file.
 With `--intermediate_task mnli`, the encoder first learns that task whole, and what it then forgets of it is measured.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from workbench.arguments import parse_arguments
 from workbench.classification.arguments import ClassifierArguments, fill_defaults
+from workbench.classification.augmentation import check_augmentation, names_of
 from workbench.classification.intermediate import check_intermediate
 from workbench.classification.run import train, train_seeds
 from workbench.errors import run_main
@@ -37,10 +40,19 @@ def main() -> None:
         setattr(arguments, name, value)
     check_adapters(arguments)
     check_intermediate(arguments)
+    make_transforms = find_transforms(arguments) if check_augmentation(arguments) else None
     if arguments.seeds > 1:
         train_seeds(Path(__file__), arguments)
     else:
-        train(arguments)
+        train(arguments, make_transforms=make_transforms)
+
+
+def find_transforms(arguments: ClassifierArguments) -> Callable:
+    """What makes the transforms of an augmentation; UserError for one that there is not, or that lacks its data."""
+    from workbench.robustness.shifts import make_named
+
+    make_named(names_of(arguments), arguments.strength, arguments.seed)
+    return make_named
 
 
 if __name__ == "__main__":

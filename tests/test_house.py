@@ -17,7 +17,7 @@ FLOORS = (
     {"runs"},
     {"studies", "hub"},
     {"strategies"},
-    {"translation", "classification"},
+    {"translation", "classification", "robustness", "gradients"},
     {"benchmarks"},
 )
 MODULES = sorted(WORKBENCH.rglob("*.py"))

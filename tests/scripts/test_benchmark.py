@@ -13,7 +13,7 @@ import torch
 
 import benchmark
 from custom_models import ARCHITECTURES, PigLatinConfig
-from workbench.benchmarks import generate, notebook, train
+from workbench.benchmarks import generate, notebook, train, transforms
 from workbench.benchmarks.timing import Bar, Comparison, format_table, measure, summarize
 from workbench.errors import UserError
 from workbench.runs.results import RunResults
@@ -248,3 +248,18 @@ def test_train_suite_runs_and_writes_its_folder(monkeypatch, capsys, tmp_path):
 )
 def test_wrong_arguments_are_refused_in_one_line(run_script, refused, arguments, said):
     assert said in refused(run_script("benchmark", *arguments))
+
+
+def test_transforms_suite_gives_each_round_texts_of_its_own(monkeypatch):
+    """A peer stands in, since neither is a dependency; without one, the hint says how to get them."""
+    seen = {"ours": [], "theirs": []}
+    options = SimpleNamespace(rounds=2, quick=True, file=None, texts=20)
+    monkeypatch.setattr(transforms, "our_way", lambda *names: seen["ours"].append if len(names) == 1 else list)
+    monkeypatch.setattr(transforms, "PEERS", {"KeyboardAug": lambda: seen["theirs"].append, "SynonymAug": lambda: None})
+    [comparison] = transforms.run(options)
+    assert (comparison.name, comparison.unit, comparison.bar) == ("typos", "texts per second", Bar(10, at_least=True))
+    warm_up, first, second = seen["theirs"]
+    assert len(warm_up) == len(first) == 10 and not set(first) & set(second)
+    monkeypatch.setattr(transforms, "PEERS", {"KeyboardAug": lambda: None})
+    with pytest.raises(UserError, match="pip install nlpaug"):
+        transforms.run(options)

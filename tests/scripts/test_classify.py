@@ -14,6 +14,7 @@ from workbench.data.known_tasks import Task
 from workbench.data.tasks import TaskData
 from workbench.files import write_whole
 from workbench.runs.folder import CONFIG_FILE
+from workbench.runs.predictions import read_predictions
 from workbench.runs.results import RunResults
 
 LABELS = ["no", "may\tbe", "yes"]
@@ -159,6 +160,42 @@ def test_several_runs_are_shown_by_who_is_wrong(tmp_path, call, runs):
     plain = file_of(tmp_path, "comment_text\nw2 w3\nw4 w5\n")
     code, told = call("classify", runs["single"], "--file", plain, "--compare", runs["other"])
     assert len(told.out.splitlines()) == 3 and "labelled" not in told.err
+
+
+def test_a_saved_model_is_scored_and_its_answers_are_kept(tmp_path, call, runs):
+    labels = ["no", "may\tbe", "yes"]
+    path = file_of(tmp_path, "comment_text,label\n" + "".join(f"w{n} w{n + 1},{n % 3}\n" for n in range(2, 42)))
+    folder = tmp_path / "kept"
+    code, told = call("classify", runs["single"], "--evaluate", path, "--output_dir", folder)
+    assert code == 0 and told.out.splitlines()[-1] == str(folder)
+    results, answers = RunResults.read(folder), read_predictions(folder)["test"]
+    assert answers.labels == [labels[n % 3] for n in range(2, 42)]
+    right = sum(a == b for a, b in zip(answers.labels, answers.predictions, strict=True)) / 40
+    assert results.metrics["test"]["accuracy"] == right and f"accuracy {right:.4f}, macro F1" in told.out
+    rows = [line.split("\t") for line in (folder / "predictions.tsv").read_text().splitlines()]
+    assert rows[0] == ["text", "label", "prediction", "p(no)", "p(may be)", "p(yes)"] and len(rows) == 41
+    # The same answers as without keeping them; and the folder may be written again.
+    code, plain = call("classify", runs["single"], "--file", path)
+    given = [line.split("\t")[2].rsplit(" ", 1)[0] for line in plain.out.splitlines()[1:]]
+    assert given == [answer.replace("\t", " ") for answer in answers.predictions]
+    assert call("classify", runs["single"], "--evaluate", path, "--output_dir", folder)[0] == 0
+
+
+def test_what_cannot_be_scored_is_one_line(tmp_path, call, runs):
+    path = file_of(tmp_path, "comment_text\nw2 w3\nw4 w5\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("mine")
+    for options, says in (
+        ((path,), "no column looks like the labels"),
+        (("imdp",), "no file and no task 'imdp'; did you mean 'imdb'?"),
+        ((path, "--output_dir", tmp_path / "mine"), "not an evaluation's folder"),
+        ((path, "--compare", runs["other"]), "--evaluate takes one model"),
+        (("verbal_arithmetic",), "none of"),
+    ):
+        code, told = call("classify", runs["single"], "--evaluate", *options)
+        assert code == 2 and says in told.err and told.err.count("\n") == 1, told.err
+    code, told = call("classify", runs["single"], "w2", "--output_dir", tmp_path / "new")
+    assert code == 2 and "--output_dir is of --evaluate" in told.err
 
 
 def test_a_folder_of_runs_names_one_of_them(call, runs):

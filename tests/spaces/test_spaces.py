@@ -26,8 +26,8 @@ def test_a_space_is_complete_and_its_pins_agree(name):
     assert card["python_version"] == "3.11"  # the Hub's default, 3.10, is too old for scipy and matplotlib
     assert {"title", "emoji", "colorFrom", "colorTo"} <= card.keys() and card["license"] == "apache-2.0"
     assert len(card["short_description"]) <= 60  # the Hub refuses more
-    imported = {top for path in folder.glob("*.py") for top in imports(path)}
-    siblings = {path.stem for path in folder.iterdir() if path.is_dir() or path.suffix == ".py"}
+    imported = {top for path in folder.rglob("*.py") for top in imports(path)}
+    siblings = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
     packages = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
     tops = {packages.get(top, top) for top in imported - siblings - set(sys.stdlib_module_names)}
     assert tops == pins.keys()
@@ -37,7 +37,7 @@ def imports(path: Path) -> set[str]:
     """The top-level modules that a file imports."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
     return {name.split(".")[0] for name in names}
 
 

@@ -10,12 +10,19 @@ from workbench.strategies.arguments import StrategyArguments
 from workbench.strategies.catalogue import find_strategy
 from workbench.values import LENGTH, SEEDS
 
+from .augmentation import AugmentationArguments
 from .intermediate import IntermediateArguments
 
 
 @dataclass
 class ClassifierArguments(
-    TaskArguments, StrategyArguments, IntermediateArguments, OptimisationArguments, RunArguments, PushArguments
+    TaskArguments,
+    StrategyArguments,
+    AugmentationArguments,
+    IntermediateArguments,
+    OptimisationArguments,
+    RunArguments,
+    PushArguments,
 ):
     """This training: length of the texts, seeds, and what else it writes."""
 

@@ -77,7 +77,7 @@ def first_stage(arguments):
 
 NOT_INHERITED = {item.name for part in (TaskArguments, IntermediateArguments) for item in fields(part)} | {
     *("pooling", "head", "train_pooler", "peft_options", "adapters", "class_weights", "predict"),
-    *("submission", "streaming"),
+    *("submission", "streaming", "augment", "transforms", "strength", "transform_file"),
     *("push_to_hub", "hub_private", "overwrite_output_dir"),
 }
 

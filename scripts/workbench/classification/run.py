@@ -3,6 +3,7 @@
 Heavy libraries are imported inside the functions, so that scripts answer `--help` at once.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from workbench.studies import grid
 from workbench.studies.cells import Cell, StudyArguments
 from workbench.studies.report import Spread, write_study_table
 
-from . import intermediate
+from . import augmentation, intermediate
 from .arguments import ClassifierArguments
 
 
@@ -65,8 +66,14 @@ def build_model(arguments: ClassifierArguments, data):
     return tokenizer, model
 
 
-def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()) -> None:
-    """One run, from its arguments to its folder; texts with the keys `held_out` are not trained on."""
+def train(
+    arguments: ClassifierArguments, held_out: frozenset[str] = frozenset(), make_transforms: Callable | None = None
+) -> None:
+    """One run, from its arguments to its folder; texts with the keys `held_out` are not trained on.
+
+    Args:
+        make_transforms: of `augmentation.augment`, where examples are to be added.
+    """
     # ---- Seed and run folder (heavy imports come after parsing, so that --help is quick)
     from transformers import set_seed
 
@@ -100,6 +107,9 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
 
     # ---- Data, tokenizer and model: what is wrong with them is told before anything is written
     data, new_texts = read_data(arguments, held_out)
+    added: list[dict] = []
+    if augmentation.check_augmentation(arguments):
+        data, added = augmentation.augment(data, arguments, make_transforms)
     tokenizer, model = build_model(arguments, data)
     training_arguments = make_training_arguments(
         arguments,
@@ -112,6 +122,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     folder = open_run(arguments)
     for note in data.notes:
         say(note)
+    if added and is_main_process():
+        augmentation.write_augmented(folder, added, data.label_names)
 
     # ---- The task before the task: a run of its own, whose encoder this one goes on from
     if has_first_stage:
@@ -161,6 +173,8 @@ def train(arguments: ClassifierArguments, held_out: frozenset[str] = frozenset()
     sizes = {name: seen if name == "train" and data.streams else len(splits[name]) for name in splits}
     told = collector.facts() | {"strategy": arguments.strategy, "peak_memory_mib": peak_memory_mib()}
     told |= {"majority": score_majority(data, outcomes)} | strategy.facts(trainer.model)
+    if added:
+        told["augmentation"] = augmentation.describe_augmentation(arguments, added)
     if has_first_stage:
         told["forgetting"] = intermediate.measure_forgetting(arguments, trainer.model)
     write_outcomes(folder, data, outcomes)

@@ -31,10 +31,11 @@ PAIR_NAMES = (
     ("query", "passage"),
     ("text", "pair"),
 )
-# Parts of the names of columns that number, date or count the rows, or tell who wrote them.
+# Parts of the names of columns that number, date or count the rows, or tell who wrote or what changed them.
 OTHER_NAMES = frozenset(
     "id ids idx index unnamed url link href date time timestamp created at year count counts number num confidence "
-    "trust trusted golden gold user username screenname author name lang language coord location timezone".split()
+    "trust trusted golden gold user username screenname author name lang language coord location timezone "
+    "changes".split()
 )
 UNNAMED = re.compile(r"column \d+|unnamed: \d+", re.IGNORECASE)
 ROWS_LOOKED_AT = 2000

@@ -340,6 +340,17 @@ def dataset_card(repo_id: str, sizes: dict, examples: list[dict]) -> bytes:
     return render("dataset.md", repo_id, metadata, {"sizes": sizes, "examples": examples})
 
 
+def augmented_card(repo_id: str, rows: int, transforms: list[str]) -> bytes:
+    """`README.md` of transformed training examples; their licence is that of the texts, which only the owner knows."""
+    metadata = {
+        "license": "other",
+        "task_categories": ["text-classification"],
+        "size_categories": [_size_category(rows)],
+        "tags": ["igpay", "augmentation", *transforms],
+    }
+    return render("augmented.md", repo_id, metadata, {"rows": rows, "transforms": transforms})
+
+
 def _size_category(rows: int) -> str:
     bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
     return next((name for bound, name in bounds if rows < bound), "100K<n<1M")

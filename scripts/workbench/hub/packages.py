@@ -41,6 +41,8 @@ KEYS = re.compile(rb"\bhf_[A-Za-z0-9]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----")
 # A name, or OWNER/NAME; the Hub has none with two dots or hyphens in a row, or at an end.
 HUB_MODEL = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(?<![.-])", re.ASCII)
 DATASET = "pig_latin"
+# What classification's augmentation leaves in a run's folder.
+AUGMENTED_FILE = "augmented.jsonl"
 EXAMPLE_ROWS = 4
 LONGEST_SHORT_DESCRIPTION = 60
 
@@ -313,11 +315,18 @@ def count_saved(path: Path) -> int:
 
 
 def dataset_package(source: str, repo_id: str) -> Package:
-    """The Pig Latin pairs, `large` and `small`, as JSON lines; CSV would read the word "null" as nothing."""
+    """The Pig Latin pairs, or the transformed examples that a run has added to its training.
+
+    The pairs, `large` and `small`, are JSON lines; CSV would read the word "null" as nothing.
+    """
     from workbench.data.pig_latin import SIZES, pig_latin_pairs
 
+    if Path(source).name == AUGMENTED_FILE:
+        return _augmented_package(Path(source), repo_id)
     if source != DATASET:
-        raise UserError(f"unknown data set '{source}': there is {DATASET}, the generated pairs")
+        raise UserError(
+            f"unknown data set '{source}': there is {DATASET}, the generated pairs, and a run's {AUGMENTED_FILE}"
+        )
     files: dict[str, bytes | Path] = {}
     sizes, examples = {}, []
     for name in SIZES:
@@ -328,6 +337,16 @@ def dataset_package(source: str, repo_id: str) -> Package:
         sizes[name] = {split: len(rows) for split, rows in pairs.items()}
         examples = examples or pairs["train"].select(range(EXAMPLE_ROWS)).to_list()
     return Package("dataset", {**files, "README.md": cards.dataset_card(repo_id, sizes, examples)})
+
+
+def _augmented_package(path: Path, repo_id: str) -> Package:
+    """The file as it is, with a card of the transforms in it; UserError if it is missing or not JSON lines."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        transforms = sorted({name for row in rows for name in row["transforms"]})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read as transformed examples: {error}") from error
+    return Package("dataset", {path.name: path, "README.md": cards.augmented_card(repo_id, len(rows), transforms)})
 
 
 def space_package(folder: str | Path, repo_id: str) -> Package:

@@ -33,6 +33,8 @@ class RunFacts(TypedDict, total=False):
         layer_weights: of a learned mix of layers, from the embeddings up.
         forgetting: of intermediate training; see `measure_forgetting`.
         tasks, shares: of multi-task training: sizes of the splits, and shares of the batches.
+        augmentation: the number of transformed `examples` that were added, their `transforms` and `strength`.
+        evaluation: of answers without training: the `run`, what it was given, and a `digest` of each split's texts.
     """
 
     date: str
@@ -55,6 +57,8 @@ class RunFacts(TypedDict, total=False):
     forgetting: dict
     tasks: dict[str, dict[str, int]]
     shares: dict[str, float]
+    augmentation: dict
+    evaluation: dict
 
 
 @dataclass
