@@ -67,7 +67,8 @@ def test_what_was_made_once_is_read_from_the_cache_the_next_time(monkeypatch):
 
 def test_both_texts_of_a_pair_are_changed(call, tmp_path):
     pairs = tmp_path / "pairs.tsv"
-    pairs.write_text("premise\thypothesis\tlabel\n" + "It always rained there\tNobody stayed dry\tyes\n" * 9)
+    row = "It always rained where children played\tNobody stayed entirely without umbrellas or parents\tyes\n"
+    pairs.write_text("premise\thypothesis\tlabel\n" + row * 9)
     output = tmp_path / "shifted.tsv"
     assert call("transform", pairs, "--transforms", "typos", "--strength", "1", "--output_file", output)[0] == 0
     table = read_table(output)

@@ -35,8 +35,8 @@ def run(options) -> list[Comparison]:
     figures = measure({name: over_parts(way, texts, size) for name, way in (ways | peers).items()}, options.rounds)
     facts = {"texts_per_round": size, "characters_per_text": sum(map(len, texts)) // len(texts)}
     return [
-        Comparison.of(figures, name, "texts per second", ours, theirs, Bar(10, at_least=True), **facts)
-        for name, ours, theirs in COMPARED
+        Comparison.of(figures, name, "texts per second", ours, theirs, bar, **facts)
+        for name, ours, theirs, bar in COMPARED
         if theirs in peers
     ]
 
@@ -109,8 +109,8 @@ PEERS = {
     "WordNetAugmenter": textattack_synonyms,
 }
 COMPARED = (
-    ("synonyms_and_typos", "ours", "SynonymAug + KeyboardAug"),
-    ("synonyms", "our synonyms", "SynonymAug"),
-    ("typos", "our typos", "KeyboardAug"),
-    ("synonyms_textattack", "our synonyms", "WordNetAugmenter"),
+    ("synonyms_and_typos", "ours", "SynonymAug + KeyboardAug", Bar(10, at_least=True)),
+    ("synonyms", "our synonyms", "SynonymAug", None),
+    ("typos", "our typos", "KeyboardAug", None),
+    ("synonyms_textattack", "our synonyms", "WordNetAugmenter", None),
 )
