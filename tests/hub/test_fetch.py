@@ -9,11 +9,14 @@ import pytest
 import torch
 from huggingface_hub import constants, snapshot_download
 from safetensors.torch import load_file, save_file
-from support.encoder_folders import build, write_encoder
+from support.bottleneck_models import batch
+from support.encoder_folders import FAMILIES, build, word_tokenizer, write_encoder
 from support.hub_client import client
 from support.loopback_hub import hub  # noqa: F401, a fixture
 from transformers import AutoModelForMaskedLM, BertConfig
 
+from workbench.classification.loading import load_classifier
+from workbench.classification.model import save_classifier
 from workbench.errors import UserError
 from workbench.hub import convert
 from workbench.hub.fetch import fetch_any, fetch_model
@@ -213,6 +216,18 @@ def through_hub(hub, monkeypatch, tmp_path):  # noqa: F811
         return Path(function(REPO))
 
     return fetch
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("strategy", ["full", "lora"])
+def test_every_family_comes_from_a_folder_and_from_the_hub(tmp_path, through_hub, family, strategy):
+    encoder = Path(write_encoder(tmp_path / "encoder", family))
+    published = through_hub(encoder)
+    inputs = {name: value for name, value in batch().items() if name in ("input_ids", "attention_mask")}
+    logits = [build(str(folder), strategy).eval()(**inputs).logits for folder in (encoder, published)]
+    assert logits[0].equal(logits[1])
+    save_classifier(build(str(encoder), strategy).eval(), word_tokenizer(), tmp_path / "run")
+    assert load_classifier(str(tmp_path / "run"))[0](**inputs).logits.equal(logits[0])
 
 
 @pytest.mark.parametrize("shards", [1, 2])

@@ -5,14 +5,29 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
-from transformers import AutoConfig, AutoModel, ModernBertConfig, MPNetConfig, PreTrainedTokenizerFast
+from transformers import (
+    AlbertConfig,
+    AutoConfig,
+    AutoModel,
+    CamembertConfig,
+    ModernBertConfig,
+    MPNetConfig,
+    PreTrainedTokenizerFast,
+    XLMRobertaConfig,
+)
 
 from support.bottleneck_models import CONFIGS, DROPOUT, SIZES, batch
 from workbench.classification.model import build_classifier
 from workbench.strategies.arguments import StrategyArguments
 
 LABELS = ["no", "maybe", "yes"]
-FAMILIES = CONFIGS | {"mpnet": MPNetConfig(**SIZES, **DROPOUT), "modernbert": ModernBertConfig(**SIZES, pad_token_id=0)}
+FAMILIES = CONFIGS | {
+    "mpnet": MPNetConfig(**SIZES, **DROPOUT),
+    "modernbert": ModernBertConfig(**SIZES, pad_token_id=0),
+    "albert": AlbertConfig(**SIZES, **DROPOUT, embedding_size=16),
+    "xlm-roberta": XLMRobertaConfig(**SIZES, **DROPOUT, pad_token_id=0),
+    "camembert": CamembertConfig(**SIZES, **DROPOUT, pad_token_id=0),
+}
 
 
 def write_encoder(folder: Path, family: str = "bert", **overrides) -> str:
