@@ -27,7 +27,7 @@ def answers(right, sure=0.9):
     return Predictions(ids_of(EXAMPLES), labels, given, shares)
 
 
-EXAMPLES = [{"text": f"w{place} here", "label": LABELS[place % 2]} for place in range(COUNT)]
+EXAMPLES = [{"text": f"w{place} <b>here</b>", "label": LABELS[place % 2]} for place in range(COUNT)]
 CHANGED = [example | {"text": example["text"].upper()} for example in EXAMPLES]
 # Shares of right answers, by setting and texts.
 RATES = {
@@ -133,7 +133,7 @@ def test_the_page_says_what_the_numbers_say(scores, tmp_path):
     assert f"{row['drop']['mean']:+.4f}" in page and row["drop"]["verdict"] == "worse" and len(row["flips"]) == 3
     assert content["augmentation"]["full, typos"]["drop"]["verdict"] == "better"
     worst = (tmp_path / "worst_hit.md").read_text()
-    assert "## typos" in worst and "## books" not in worst and "→W" in worst and "→W" not in page
+    assert "## typos" in worst and "## books" not in worst and "→W" in worst and "→W" not in page and "<b>" not in worst
     drops = json.loads((tmp_path / "drops.json").read_text())
     assert len(drops) == 9 and all(len(point["seeds"]) == 3 for point in drops)
     assert json.loads((tmp_path / "study.json").read_text())["parts"][0]["baseline"] == ORIGINAL

@@ -224,7 +224,6 @@ def _is_same(path: str, other: str | None) -> bool:
 
 def _write_answers(path: Path, examples: list[dict], answers, label_names: list[str]) -> None:
     """A TSV with a row per example: its texts, its label, the answer, and each class's probability."""
-    from workbench.escapes import one_line
     from workbench.files import write_table
 
     from .predict import TEXTS
@@ -234,8 +233,8 @@ def _write_answers(path: Path, examples: list[dict], answers, label_names: list[
     for place, example in enumerate(examples):
         cells = [example[name] for name in texts] + [answers.labels[place], answers.predictions[place]]
         shares = answers.probabilities[place] if answers.probabilities else []
-        rows.append((*(one_line(str(cell)) for cell in cells), *(f"{share:.4f}" for share in shares)))
-    write_table(path, (*texts, "label", "prediction", *(f"p({one_line(name)})" for name in label_names)), rows)
+        rows.append((*map(str, cells), *(f"{share:.4f}" for share in shares)))
+    write_table(path, (*texts, "label", "prediction", *(f"p({name})" for name in label_names)), rows)
 
 
 def _describe(run: Evaluated, answers, scores: dict[str, float], where: str) -> str:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from workbench.escapes import markdown_text
 from workbench.files import write_whole
 from workbench.runs.figures import plain, plt, save_figure
 from workbench.runs.metrics import metric_name
@@ -37,7 +38,7 @@ def describe_shifts(shifts: list[Shift], strength: float | None, seed: int) -> l
     lines = []
     for shift in shifts:
         counts = Counter(str(example["label"]) for example in shift.examples)
-        classes = ", ".join(f"{count:,} {label}" for label, count in sorted(counts.items())[:8])
+        classes = ", ".join(f"{count:,} {markdown_text(label)}" for label, count in sorted(counts.items())[:8])
         told = f"- {shift.name}: {len(shift.examples):,} texts ({classes})"
         if shift.name != ORIGINAL and shift.is_paired:
             told = f"- {shift.name}: {shift.touched:.1%} of the texts are changed"
@@ -159,8 +160,9 @@ def worst_hit(scores: Scores, shift: Shift, count: int) -> list[str]:
     for place, loss in scores.worst(shift.name, count):
         at = places[guide[place]]
         before, after = base.examples[at], shift.examples[at]
-        texts = " | ".join(marked(before[name], after[name]) for name in ("text", "pair") if name in before)
-        lines.append(f"- ({before['label']}; {loss * runs:.0f} of {runs} runs lost it) {texts}")
+        parts = [marked(before[name], after[name]) for name in ("text", "pair") if name in before]
+        texts = " / ".join(map(markdown_text, parts))
+        lines.append(f"- ({markdown_text(str(before['label']))}; {loss * runs:.0f} of {runs} runs lost it) {texts}")
     return lines
 
 
