@@ -15,6 +15,7 @@ from pathlib import Path
 
 from workbench.arguments import option, parse_arguments
 from workbench.errors import UserError, run_main
+from workbench.values import SEED
 
 
 @dataclass
@@ -26,15 +27,17 @@ class TransformArguments:
     )
     transforms: list[str] = option(list, "transforms by name, one after the other; `all`; see --list")
     transform_file: str | None = option(None, "a function of your own, after the others: mine.py:shout")
-    strength: float = option(0.5, "from 0, which changes nothing, to 1")
-    seed: int = option(0, "another seed makes other changes")
-    output_file: str | None = option(None, "the table to write; its suffix says of which kind")
+    strength: float = option(0.5, "from 0, which changes nothing, to 1", minimum=0, maximum=1)
+    seed: int = option(0, "another seed makes other changes", **SEED)
+    output_file: str | None = option(None, "the table to write; its suffix says of which kind", output="file")
     overwrite_output_file: bool = option(False, "write over such a file")
     split: str | None = option(None, "which split of a Hub data set (default: the only one)")
     text_column: str | None = option(None, "column of the text (default: guessed from the header, and said)")
     pair_column: str | None = option(None, "column of the second text, if there is one (default: guessed)")
-    num_proc: int = option(1, "processes; the result is the same for any number")
-    debug_transformation: int = option(0, "print so many texts before and after, with the changes marked")
+    num_proc: int = option(1, "processes; the result is the same for any number", minimum=1, maximum=1024)
+    debug_transformation: int = option(
+        0, "print so many texts before and after, with the changes marked", minimum=0, maximum=10**6
+    )
     list: bool = option(False, "print the transforms, each with its reason and its source")
 
 
@@ -42,9 +45,11 @@ class TransformArguments:
 class CheckArguments:
     """What counts as the same text; more change is refused, and the text left alone."""
 
-    max_edits: float = option(0.4, "letters changed, as a share of the text's")
-    max_words: float = option(0.6, "words changed, as a share of the text's")
-    min_similarity: float = option(0.6, "cosine of the embeddings before and after, where an encoder is given")
+    max_edits: float = option(0.4, "letters changed, as a share of the text's", minimum=0, maximum=1)
+    max_words: float = option(0.6, "words changed, as a share of the text's", minimum=0, maximum=1)
+    min_similarity: float = option(
+        0.6, "cosine of the embeddings before and after, where an encoder is given", minimum=-1, maximum=1
+    )
     encoder: str | None = option(None, "a Hub model or a folder, whose mean token embedding is compared")
 
 

@@ -129,6 +129,9 @@ def test_the_default_of_every_script_is_in_its_range():
             assert value.read(where, default) == default
 
 
+WRITTEN = (" --output_dir", "--output_file", "--target", "--attention", "--readme")
+
+
 def test_every_path_that_a_script_writes_to_is_checked_before_work():
     outputs = {where for where, value, _ in OPTIONS if value.output is not None}
-    assert outputs == {where for where, *_ in OPTIONS if where.endswith((" --output_dir", "--target", "--attention"))}
+    assert outputs == {where for where, *_ in OPTIONS if where.endswith(WRITTEN)}
