@@ -24,7 +24,8 @@ OPTIONS=$(.venv/bin/python "$SCRIPT" --help)
 [[ $OPTIONS == *--resume_from_checkpoint* ]] || refuse "$SCRIPT cannot be resumed, so that a preempted job would be lost; run it with python"
 
 GPUS_PER_NODE=4
-MAIN_PROCESS_IP=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+# All of the list is read: whoever stops at its first line may end scontrol, and with pipefail this script, early.
+MAIN_PROCESS_IP=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
 export MAIN_PROCESS_IP GPUS_PER_NODE SCRIPT
 
 # SLURM_NODEID differs from machine to machine, so the inner shell, on each of them, expands it.

@@ -4,6 +4,7 @@ A moment, because training can first write what it has learned; it ends when it 
 """
 
 import _thread
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -82,3 +83,13 @@ def on_termination(handler):
     if handler is None or threading.current_thread() is not threading.main_thread():
         return None
     return signal.signal(signal.SIGTERM, handler)
+
+
+def _end_at_once() -> None:
+    """A forked worker has nothing to write and nobody to tell."""
+    if signal.getsignal(signal.SIGTERM) is terminate:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_end_at_once)

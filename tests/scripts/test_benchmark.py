@@ -241,7 +241,7 @@ def test_train_suite_runs_and_writes_its_folder(monkeypatch, capsys, tmp_path):
     ("arguments", "said"),
     [
         (["trian"], "did you mean 'train'"),
-        ([], "{train,generate,adapters}"),
+        ([], "{train,generate,adapters,transforms}"),
         (["train", "--rounds", "0"], "rounds: 0; give a whole number from 1"),
         (["train", "--thread", "2"], "did you mean 'threads'"),
     ],

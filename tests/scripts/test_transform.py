@@ -134,10 +134,10 @@ def test_every_transform_is_listed_with_its_reason(call):
         ((), "no transform is named"),
         (("--transforms", "typos"), "give --output_file"),
         (("--transforms", "typos", "--output_file", "x.doc"), "what kind of table"),
-        (("--transforms", "typos", "--output_file", "nowhere/x.csv"), "nowhere: no such folder"),
+        (("--transforms", "typos", "--output_file", "nowhere/x.csv"), "there is no folder nowhere"),
         (("--transforms", "tipos", "--debug_transformation", "1"), "did you mean 'typos'"),
-        (("--transforms", "typos", "--strength", "7", "--debug_transformation", "1"), "strength is 7"),
-        (("--transforms", "typos", "--num_proc", "0", "--debug_transformation", "1"), "num_proc is 0"),
+        (("--transforms", "typos", "--strength", "7", "--debug_transformation", "1"), "strength: 7"),
+        (("--transforms", "typos", "--num_proc", "0", "--debug_transformation", "1"), "num_proc: 0"),
         (("--transforms", "typos", "--text_column", "txt", "--debug_transformation", "1"), "no column 'txt'"),
         (("--transform_file", "mine.py:shout", "--debug_transformation", "1"), "mine.py: no such file"),
         (

@@ -135,12 +135,11 @@ def load(model_class: type, name: str):
     """Tokenizer and model, for inference; UserError where it is no such model."""
     from transformers import AutoTokenizer
 
-    from workbench.hub.fetch import check_config, check_tokenizer, fetch_model, loading
+    from workbench.hub.fetch import check_config, fetch_model, loading
 
     folder = fetch_model(name)
     check_config(folder, False)
-    check_tokenizer(folder)
-    with loading(name):
+    with loading(name, folder):
         return AutoTokenizer.from_pretrained(folder), model_class.from_pretrained(folder).eval()
 
 
