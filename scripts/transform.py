@@ -117,8 +117,6 @@ def check_arguments(arguments: Arguments) -> None:
     check_suffix(path)
     if path.exists() and not arguments.overwrite_output_file:
         raise UserError(f"{path}: there is such a file; add --overwrite_output_file, or choose another name")
-    if not path.parent.is_dir():
-        raise UserError(f"{path.parent}: no such folder")
 
 
 def read(arguments: Arguments):
